@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bramble/v1/program.pb.h"
+#include "bramble/v1/run.pb.h"
+#include "common/status.h"
+
+namespace grpc {
+class ChannelCredentials;
+}
+
+namespace bramble::coordinator {
+
+// One stage of a pipeline: a worker, and the part of the program that it runs.
+struct Stage {
+  std::string node_id;
+  std::string address;  // host:port of its WorkerService
+  v1::Program shard;
+};
+
+struct PipelineOptions {
+  std::uint64_t epoch = 0;
+  v1::Limits limits;
+};
+
+struct LoadProgress {
+  std::string node_id;
+  std::uint64_t bytes_done = 0;
+  std::uint64_t bytes_total = 0;
+};
+
+// What a stage answered when it was ready.
+struct LoadedStage {
+  std::string node_id;
+  v1::MemoryUse memory;
+  std::vector<std::string> variants;
+};
+
+// Hears what happens on a pipeline. Called on gRPC's threads, possibly several at once; must not block.
+class PipelineEvents {
+ public:
+  virtual ~PipelineEvents() = default;
+  virtual void OnResult(v1::StepResult result) = 0;
+  virtual void OnFailure(v1::StepFailure failure) = 0;
+  // The stream to this worker ended; the pipeline is of no more use. Once a worker at most.
+  virtual void OnLost(const std::string& node_id, const Status& why) = 0;
+};
+
+// The open streams of one plan: steps enter its first stage, results leave its last. Thread-safe.
+class Pipeline {
+ public:
+  // Loads every stage (in parallel) and opens the streams. Blocks until all are ready; fails with the first reason, which
+  // names the node. `credentials` present this coordinator's certificate; each peer must present its node id.
+  // `events` must outlive the pipeline; `progress` may be empty.
+  static Result<std::unique_ptr<Pipeline>> Load(std::vector<Stage> stages, const PipelineOptions& options,
+                                                std::shared_ptr<grpc::ChannelCredentials> credentials,
+                                                PipelineEvents* events,
+                                                const std::function<void(const LoadProgress&)>& progress);
+
+  virtual ~Pipeline() = default;
+  virtual const std::vector<LoadedStage>& loaded() const = 0;
+  // Queues the step for the first stage. Never blocks. Steps must be numbered 1, 2, 3, ...
+  virtual void Send(v1::Step step) = 0;
+  // Ends the streams and waits for them; the workers drop the epoch. No event is called after it returns.
+  virtual void Close() = 0;
+};
+
+}  // namespace bramble::coordinator
