@@ -1,0 +1,26 @@
+// Element-wise arithmetic: one rounding for each sign of arithmetic.
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/table.h"
+
+namespace bramble::kernels {
+
+// y[i] = a[i] op b[i] for 0 <= i < n. Any alignment; y may be a or b. Pure: any thread.
+using BinaryFn = void (*)(const float* a, const float* b, std::size_t n, float* y);
+
+// y[i] = f(a[i], scalar) for 0 <= i < n. Any alignment; y may be a. Pure: any thread.
+using ScalarFn = void (*)(const float* a, float scalar, std::size_t n, float* y);
+
+Rows<BinaryFn> AddRows();
+Rows<BinaryFn> MultiplyRows();
+
+// a * scalar
+Rows<ScalarFn> ScaleRows();
+// scalar * tanh(a / scalar)
+Rows<ScalarFn> SoftCapRows();
+// within [-scalar, scalar], scalar >= 0
+Rows<ScalarFn> ClampRows();
+
+}  // namespace bramble::kernels

@@ -1,0 +1,45 @@
+// What this CPU can do.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace bramble::kernels {
+
+// A set of Feature bits.
+using Features = std::uint32_t;
+
+enum Feature : Features {
+  kNothing = 0,
+  kAvx2 = 1U << 0U,        // AVX2, FMA and F16C, and an operating system that saves the registers
+  kAvx512Vnni = 1U << 1U,  // besides: AVX-512 F, BW, VL and VNNI
+};
+
+inline bool Has(Features available, Features needs) { return (available & needs) == needs; }
+
+// Asked once, then remembered. Any thread.
+Features ThisCpu();
+
+enum class IsaChoice : std::uint8_t {
+  kOk,
+  kUnknownName,   // not one of IsaNames()
+  kNotSupported,  // this CPU lacks it
+};
+
+// The features that kernels may use when the instruction set `name` is asked for:
+// "" or "auto" (all of this CPU's), "portable" (none), "avx2", "avx512". Writes `features` only if
+// the answer is kOk.
+IsaChoice ChooseIsa(std::string_view name, Features* features);
+
+// "auto, portable, avx2, avx512": for messages.
+const char* IsaNames();
+
+// True if the calling thread rounds to nearest and keeps subnormal numbers, as every result here
+// assumes.
+bool FloatEnvironmentIsStandard();
+
+// Makes it so for the calling thread. Each thread that computes calls this once, before anything
+// else.
+void SetStandardFloatEnvironment();
+
+}  // namespace bramble::kernels
