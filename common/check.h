@@ -7,6 +7,9 @@ namespace bramble::internal {
 
 }  // namespace bramble::internal
 
-// A promise of our own code, checked in every build. What comes from outside is never CHECKed: it gets a Status.
-#define CHECK(condition) \
-  (static_cast<bool>(condition) ? static_cast<void>(0) : ::bramble::internal::CheckFailed(__FILE__, __LINE__, #condition))
+// A promise of our own code, checked in every build. What comes from outside is never CHECKed: it
+// gets a Status.
+#define CHECK(condition)        \
+  (static_cast<bool>(condition) \
+       ? static_cast<void>(0)   \
+       : ::bramble::internal::CheckFailed(__FILE__, __LINE__, #condition))

@@ -25,5 +25,7 @@ class Named {
 
 template <typename Tag, typename T>
 struct std::hash<bramble::Named<Tag, T>> {
-  std::size_t operator()(const bramble::Named<Tag, T>& n) const { return std::hash<T>{}(n.value()); }
+  std::size_t operator()(const bramble::Named<Tag, T>& n) const {
+    return std::hash<T>{}(n.value());
+  }
 };

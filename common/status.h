@@ -34,8 +34,9 @@ enum class Code {
 // "INVALID_ARGUMENT", as gRPC spells it.
 const char* CodeName(Code code);
 
-// What became of something that can fail for reasons outside of our code: a file, a request, a peer, a setting.
-// The message says what, where, why and what to do, for a person. A value; thread safety of a value.
+// What became of something that can fail for reasons outside of our code: a file, a request, a
+// peer, a setting. The message says what, where, why and what to do, for a person. A value; thread
+// safety of a value.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -60,8 +61,10 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
-  Result(Status status) : status_(std::move(status)) {  // NOLINT(google-explicit-constructor): `return Invalid(...);`
+  Result(T value)
+      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
+  Result(Status status)
+      : status_(std::move(status)) {  // NOLINT(google-explicit-constructor): `return Invalid(...);`
     CHECK(!status_.ok());
   }
 
@@ -141,13 +144,26 @@ template <typename... Parts>
 Status DataLoss(const Parts&... parts) {
   return internal::MakeStatus(Code::kDataLoss, parts...);
 }
+template <typename... Parts>
+Status Unauthenticated(const Parts&... parts) {
+  return internal::MakeStatus(Code::kUnauthenticated, parts...);
+}
+template <typename... Parts>
+Status AlreadyExists(const Parts&... parts) {
+  return internal::MakeStatus(Code::kAlreadyExists, parts...);
+}
+template <typename... Parts>
+Status DeadlineExceeded(const Parts&... parts) {
+  return internal::MakeStatus(Code::kDeadlineExceeded, parts...);
+}
 
 }  // namespace bramble
 
 // Leaves the function with the status if it is not ok.
-#define RETURN_IF_ERROR(expression)                          \
-  do {                                                       \
-    if (::bramble::Status bramble_status = (expression); !bramble_status.ok()) return bramble_status; \
+#define RETURN_IF_ERROR(expression)                                            \
+  do {                                                                         \
+    if (::bramble::Status bramble_status = (expression); !bramble_status.ok()) \
+      return bramble_status;                                                   \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, F()): the value of a Result, or leaves the function with its status.
