@@ -47,6 +47,9 @@ Result<std::string> ReadSmallFile(const std::string& path, std::size_t limit);
 // folder. `mode` is the file's (0600 for secrets) whatever the umask.
 Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode = 0644);
 
+// Makes renames and new files in the folder durable.
+Status SyncFolder(const std::string& path);
+
 // Makes the folder and those above it; new ones get `mode`. An existing folder stays as it is.
 Status MakeFolders(const std::string& path, mode_t mode = 0755);
 
