@@ -1,0 +1,98 @@
+#include "model/files/table.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "model/files/gguf.h"
+#include "model/files/hf_folder.h"
+#include "model/files/little_endian.h"
+#include "model/files/quote.h"
+#include "model/files/safetensors.h"
+
+namespace bramble::model::files {
+namespace {
+
+constexpr std::size_t kHeadBytes = 16;
+
+constexpr Container kContainers[] = {
+    {"GGUF", [](std::span<const std::byte> head, std::uint64_t) { return IsGguf(head); }, OpenGguf},
+    {"safetensors", IsSafetensors, OpenHfFile},
+};
+
+// Files that people have and that nobody here can read yet: better said than "not a model".
+const char* KnownStranger(std::span<const std::byte> head) {
+  if (head.size() < 4) return nullptr;
+  switch (Load<std::uint32_t>(head.data())) {
+    case 0x67676d6c:  // the four letters as one little-endian number
+    case 0x67676d66:
+    case 0x67676a74:
+      return "a ggml file from before GGUF; convert it with llama.cpp's scripts";
+    case 0x04034b50:
+      return "a zip archive (PyTorch writes such); convert it to safetensors";
+    default:
+      return nullptr;
+  }
+}
+
+Result<ModelFiles> OpenFile(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  const std::span<const std::byte> bytes = file->bytes();
+  const auto head = bytes.first(std::min(bytes.size(), kHeadBytes));
+  for (const Container& container : kContainers) {
+    if (container.recognizes(head, bytes.size())) return container.open(path);
+  }
+  std::string known;
+  for (const Container& container : kContainers)
+    known += (known.empty() ? "" : ", ") + std::string(container.name);
+  if (const char* stranger = KnownStranger(head)) {
+    return Unimplemented(QuotePath(path), ": it is ", stranger, " (known: ", known, ")");
+  }
+  return Invalid(QuotePath(path), ": not a model file: its ", bytes.size(),
+                 " bytes begin like none of ", known);
+}
+
+// The GGUF files of a folder; of a split model only the first.
+Result<std::vector<std::string>> FindGguf(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code error;
+  auto entry = std::filesystem::directory_iterator(folder, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string path = entry->path().string();
+    const bool later_part =
+        path.find("-of-") != std::string::npos && path.find("-00001-of-") == std::string::npos;
+    if (path.ends_with(".gguf") && !later_part) found.push_back(path);
+  }
+  if (error) return Failed(QuotePath(folder), ": ", error.message());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Result<ModelFiles> OpenFolder(const std::string& folder) {
+  std::error_code error;
+  if (std::filesystem::exists(folder + "/config.json", error)) return OpenHfFolder(folder);
+  ASSIGN_OR_RETURN(const auto found, FindGguf(folder));
+  if (found.size() == 1) return OpenFile(found.front());
+  if (found.empty()) {
+    return NotFound(QuotePath(folder),
+                    ": there is neither a config.json (with safetensors) nor a .gguf file");
+  }
+  return Invalid(QuotePath(folder), ": there are ", found.size(),
+                 " .gguf files; name one of them, as ", QuotePath(found.front()));
+}
+
+}  // namespace
+
+std::span<const Container> Containers() { return kContainers; }
+
+Result<ModelFiles> OpenModelFiles(const std::string& path) {
+  std::string trimmed = path;
+  while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  std::error_code error;
+  if (std::filesystem::is_directory(trimmed, error)) return OpenFolder(trimmed);
+  return OpenFile(trimmed);
+}
+
+}  // namespace bramble::model::files
