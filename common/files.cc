@@ -140,12 +140,25 @@ Status SyncFolder(const std::string& path) {
 Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode) {
   const std::string temporary = path + ".new-" + RandomBase32(10);
   Status status = WriteAndSync(temporary, content, mode);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
     status = FromErrno("replace", path);
+  }
   if (!status.ok()) {
     ::unlink(temporary.c_str());
     return status;
   }
+  return SyncFolder(FolderOf(path));
+}
+
+Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode) {
+  const std::string temporary = path + ".new-" + RandomBase32(10);
+  Status status = WriteAndSync(temporary, content, mode);
+  // A hard link, unlike a rename, does not replace what is there.
+  if (status.ok() && ::link(temporary.c_str(), path.c_str()) != 0) {
+    status = FromErrno("create", path);
+  }
+  ::unlink(temporary.c_str());
+  RETURN_IF_ERROR(status);
   return SyncFolder(FolderOf(path));
 }
 

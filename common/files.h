@@ -47,6 +47,10 @@ Result<std::string> ReadSmallFile(const std::string& path, std::size_t limit);
 // folder. `mode` is the file's (0600 for secrets) whatever the umask.
 Status WriteFileAtomically(const std::string& path, std::string_view content, mode_t mode = 0644);
 
+// The same for a file that must not exist yet: AlreadyExists if it does, even if it came in this
+// very moment.
+Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode = 0644);
+
 // Makes renames and new files in the folder durable.
 Status SyncFolder(const std::string& path);
 
