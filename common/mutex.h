@@ -10,6 +10,9 @@
 #else
 #define BRAMBLE_THREAD_ATTRIBUTE(x)
 #endif
+// Abseil, which gRPC's headers bring along, defines the same names.
+#undef GUARDED_BY
+#undef PT_GUARDED_BY
 #define GUARDED_BY(mutex) BRAMBLE_THREAD_ATTRIBUTE(guarded_by(mutex))
 #define PT_GUARDED_BY(mutex) BRAMBLE_THREAD_ATTRIBUTE(pt_guarded_by(mutex))
 #define REQUIRES(...) BRAMBLE_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))

@@ -41,7 +41,8 @@ struct LoadedStage {
   std::vector<std::string> variants;
 };
 
-// Hears what happens on a pipeline. Called on gRPC's threads, possibly several at once; must not block.
+// Hears what happens on a pipeline. Called on gRPC's threads, possibly several at once; must not
+// block.
 class PipelineEvents {
  public:
   virtual ~PipelineEvents() = default;
@@ -54,19 +55,21 @@ class PipelineEvents {
 // The open streams of one plan: steps enter its first stage, results leave its last. Thread-safe.
 class Pipeline {
  public:
-  // Loads every stage (in parallel) and opens the streams. Blocks until all are ready; fails with the first reason, which
-  // names the node. `credentials` present this coordinator's certificate; each peer must present its node id.
-  // `events` must outlive the pipeline; `progress` may be empty.
-  static Result<std::unique_ptr<Pipeline>> Load(std::vector<Stage> stages, const PipelineOptions& options,
-                                                std::shared_ptr<grpc::ChannelCredentials> credentials,
-                                                PipelineEvents* events,
-                                                const std::function<void(const LoadProgress&)>& progress);
+  // Loads every stage (in parallel) and opens the streams. Blocks until all are ready; fails with
+  // the first reason, which names the node. `credentials` present this coordinator's certificate;
+  // each peer must present its node id. `events` must outlive the pipeline; `progress` may be
+  // empty.
+  static Result<std::unique_ptr<Pipeline>> Load(
+      std::vector<Stage> stages, const PipelineOptions& options,
+      std::shared_ptr<grpc::ChannelCredentials> credentials, PipelineEvents* events,
+      const std::function<void(const LoadProgress&)>& progress);
 
   virtual ~Pipeline() = default;
   virtual const std::vector<LoadedStage>& loaded() const = 0;
   // Queues the step for the first stage. Never blocks. Steps must be numbered 1, 2, 3, ...
   virtual void Send(v1::Step step) = 0;
-  // Ends the streams and waits for them; the workers drop the epoch. No event is called after it returns.
+  // Ends the streams and waits for them; the workers drop the epoch. No event is called after it
+  // returns.
   virtual void Close() = 0;
 };
 
