@@ -1,6 +1,7 @@
 #include "cli/local_cluster.h"
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <utility>

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "cli/collect.h"
@@ -43,11 +44,11 @@ Status ScoreWindow(coordinator::Generator& generator, std::vector<std::uint32_t>
 // has it in place of the first id of each chunk. The second half of a chunk is scored. chunk 0: one
 // window, every position scored.
 Result<Score> ScoreText(coordinator::Generator& generator, const std::vector<std::uint32_t>& ids,
-                        std::size_t chunk, const std::vector<std::uint32_t>& begin) {
+                        std::size_t chunk, std::optional<std::uint32_t> begin) {
   Score score;
   if (chunk == 0) {
-    std::vector<std::uint32_t> window = begin;
-    window.insert(window.end(), ids.begin(), ids.end());
+    std::vector<std::uint32_t> window = ids;
+    if (begin) window.insert(window.begin(), *begin);
     RETURN_IF_ERROR(ScoreWindow(generator, std::move(window), 0, score));
     return score;
   }
@@ -58,7 +59,7 @@ Result<Score> ScoreText(coordinator::Generator& generator, const std::vector<std
     SayProgress("chunk " + std::to_string(c + 1) + " of " + std::to_string(chunks));
     const auto from = ids.begin() + static_cast<std::ptrdiff_t>(c * chunk);
     std::vector<std::uint32_t> window(from, from + static_cast<std::ptrdiff_t>(chunk));
-    if (!begin.empty()) window.front() = begin.front();
+    if (begin) window.front() = *begin;
     RETURN_IF_ERROR(ScoreWindow(generator, std::move(window), chunk / 2, score));
   }
   return score;
@@ -74,10 +75,11 @@ Result<Score> MeasurePerplexity(const Settings& settings) {
   if (tokenizer == nullptr) return Failed("the model has no tokenizer");
   ASSIGN_OR_RETURN(const std::vector<std::uint32_t> ids,
                    tokenizer->Encode(text, model::text::Specials::kAsText));
-  // What the model puts in front of a text, if anything.
-  ASSIGN_OR_RETURN(std::vector<std::uint32_t> begin,
+  ASSIGN_OR_RETURN(const std::vector<std::uint32_t> empty,
                    tokenizer->EncodePrompt("", model::text::Specials::kAsText));
-  if (begin.size() > 1) begin.resize(1);
+  // What the model puts in front of a text, if anything.
+  const std::optional<std::uint32_t> begin =
+      empty.empty() ? std::nullopt : std::optional(empty.front());
   return ScoreText(cluster->engine().generator(), ids,
                    static_cast<std::size_t>(settings.Integer("chunk")), begin);
 }
