@@ -1,0 +1,122 @@
+#include "proto/program/held.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "kernels/encodings/encoding.h"
+#include "proto/program/references.h"
+#include "proto/program/schedule.h"
+#include "proto/program/weights.h"
+
+namespace bramble::program {
+namespace {
+
+constexpr std::uint64_t kPanelRows = 16;
+constexpr std::uint64_t kAlignment = 64;
+
+class Collector {
+ public:
+  Collector(const v1::Program& program, std::uint32_t first, std::uint32_t count)
+      : program_(program), first_(first), count_(count) {}
+
+  HeldWeights Collect() {
+    held_.vector_of.assign(static_cast<std::size_t>(program_.weights_size()), kNone);
+    matrix_with_weight_.assign(held_.vector_of.size(), kNone);
+    // Matrices first: a table may come before the linear that shares its weight.
+    EachOperation([this](std::uint32_t b, std::uint32_t i, const v1::Operation& op) {
+      if (op.has_linear()) held_.matrix_of[b][i] = Matrix(op.linear());
+    });
+    EachOperation([this](std::uint32_t b, std::uint32_t i, const v1::Operation& op) {
+      if (op.has_embed()) held_.matrix_of[b][i] = Table(op.embed());
+      VisitWeights(op, [&](std::uint32_t weight) {
+        if (op.has_embed() || (op.has_linear() && weight == op.linear().weight())) return;
+        AddVector(weight);
+      });
+    });
+    return std::move(held_);
+  }
+
+ private:
+  template <typename F>
+  void EachOperation(const F& f) {
+    held_.matrix_of.resize(count_);
+    for (std::uint32_t b = 0; b < count_; ++b) {
+      const v1::Block& block = program_.blocks(static_cast<int>(first_ + b));
+      held_.matrix_of[b].resize(static_cast<std::size_t>(block.operations_size()), kNone);
+      for (int i = 0; i < block.operations_size(); ++i) {
+        f(b, static_cast<std::uint32_t>(i), block.operations(i));
+      }
+    }
+  }
+
+  std::uint32_t Add(HeldWeight item) {
+    held_.items.push_back(std::move(item));
+    return static_cast<std::uint32_t>(held_.items.size() - 1);
+  }
+
+  std::uint32_t Matrix(const v1::Linear& linear) {
+    HeldWeight item;
+    item.form = HeldForm::kMatrix;
+    item.weight = linear.weight();
+    item.input_form = linear.input_form();
+    item.segment_ends.assign(linear.segment_ends().begin(), linear.segment_ends().end());
+    const auto [found, fresh] =
+        matrices_.try_emplace({item.weight, item.input_form, item.segment_ends}, kNone);
+    if (fresh) found->second = Add(item);
+    if (matrix_with_weight_[item.weight] == kNone) matrix_with_weight_[item.weight] = found->second;
+    return found->second;
+  }
+
+  std::uint32_t Table(const v1::Embed& embed) {
+    std::uint32_t& item = matrix_with_weight_[embed.table()];
+    if (item == kNone) {
+      HeldWeight rows;
+      rows.form = HeldForm::kRows;
+      rows.weight = embed.table();
+      item = Add(rows);
+    }
+    return item;
+  }
+
+  void AddVector(std::uint32_t weight) {
+    if (held_.vector_of[weight] != kNone) return;
+    HeldWeight vector;
+    vector.weight = weight;
+    held_.vector_of[weight] = Add(vector);
+  }
+
+  const v1::Program& program_;
+  std::uint32_t first_;
+  std::uint32_t count_;
+  HeldWeights held_;
+  std::vector<std::uint32_t> matrix_with_weight_;
+  std::map<std::tuple<std::uint32_t, v1::InputForm, std::vector<std::uint32_t>>, std::uint32_t>
+      matrices_;
+};
+
+std::uint64_t Aligned(std::uint64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+}  // namespace
+
+HeldWeights HoldWeights(const v1::Program& program, std::uint32_t first_block,
+                        std::uint32_t block_count) {
+  return Collector(program, first_block, block_count).Collect();
+}
+
+std::uint64_t HeldBytes(const v1::Program& program, const HeldWeight& item) {
+  const v1::Weight& weight = program.weights(static_cast<int>(item.weight));
+  if (item.form != HeldForm::kMatrix) return Aligned(WeightBytes(weight));
+  const std::uint64_t panels = (WeightRows(weight) + kPanelRows - 1) / kPanelRows;
+  return Aligned(panels * kPanelRows * WeightRowBytes(weight));
+}
+
+std::uint64_t HeldBytes(const v1::Program& program, const HeldWeights& held) {
+  std::uint64_t bytes = 0;
+  for (const HeldWeight& item : held.items) bytes += HeldBytes(program, item);
+  return bytes;
+}
+
+}  // namespace bramble::program

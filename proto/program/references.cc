@@ -1,0 +1,76 @@
+#include "proto/program/references.h"
+
+namespace bramble::program {
+namespace {
+
+void MapAttentionWeights(v1::Attention& attention, const IndexMap& map) {
+  if (attention.has_slopes()) attention.set_slopes(map(attention.slopes()));
+  if (attention.has_bucket_bias()) attention.set_bucket_bias(map(attention.bucket_bias()));
+  if (attention.has_bucket_ids()) attention.set_bucket_ids(map(attention.bucket_ids()));
+  if (attention.has_sinks()) attention.set_sinks(map(attention.sinks()));
+}
+
+}  // namespace
+
+void MapWeights(v1::Operation& operation, const IndexMap& map) {
+  switch (operation.kind_case()) {
+    case v1::Operation::kEmbed: {
+      v1::Embed& embed = *operation.mutable_embed();
+      embed.set_table(map(embed.table()));
+      break;
+    }
+    case v1::Operation::kLinear: {
+      v1::Linear& linear = *operation.mutable_linear();
+      linear.set_weight(map(linear.weight()));
+      if (linear.has_bias()) linear.set_bias(map(linear.bias()));
+      break;
+    }
+    case v1::Operation::kNorm: {
+      v1::Norm& norm = *operation.mutable_norm();
+      if (norm.has_gain()) norm.set_gain(map(norm.gain()));
+      if (norm.has_bias()) norm.set_bias(map(norm.bias()));
+      break;
+    }
+    case v1::Operation::kRope: {
+      v1::Rope& rope = *operation.mutable_rope();
+      rope.set_frequencies(map(rope.frequencies()));
+      if (rope.has_long_frequencies()) rope.set_long_frequencies(map(rope.long_frequencies()));
+      break;
+    }
+    case v1::Operation::kAttention:
+      MapAttentionWeights(*operation.mutable_attention(), map);
+      break;
+    default:
+      break;
+  }
+}
+
+void MapCaches(v1::Operation& operation, const IndexMap& map) {
+  if (!operation.has_attention()) return;
+  v1::Attention& attention = *operation.mutable_attention();
+  attention.set_cache(map(attention.cache()));
+}
+
+namespace {
+
+// A visit is a map of a copy that changes nothing: the fields are listed once.
+IndexMap Visiting(const IndexVisit& visit) {
+  return [&visit](std::uint32_t index) {
+    visit(index);
+    return index;
+  };
+}
+
+}  // namespace
+
+void VisitWeights(const v1::Operation& operation, const IndexVisit& visit) {
+  v1::Operation copy = operation;
+  MapWeights(copy, Visiting(visit));
+}
+
+void VisitCaches(const v1::Operation& operation, const IndexVisit& visit) {
+  v1::Operation copy = operation;
+  MapCaches(copy, Visiting(visit));
+}
+
+}  // namespace bramble::program

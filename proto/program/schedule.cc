@@ -1,0 +1,272 @@
+#include "proto/program/schedule.h"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/check.h"
+
+namespace bramble::program {
+namespace {
+
+constexpr std::uint64_t kAlignment = 64;
+// kernels::A8Group: 32 integers, the scale and the sums. The executor asserts that it is the same.
+constexpr std::uint64_t kA8GroupBytes = 48;
+
+std::uint64_t Aligned(std::uint64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Adds one program's operations to a schedule, in program order, each at the lowest level that its
+// inputs allow.
+class Builder {
+ public:
+  explicit Builder(const v1::Program& program) : program_(program) {}
+
+  Schedule Build() {
+    schedule_.of_stream.assign(static_cast<std::size_t>(program_.streams_size()), kNone);
+    for (int i = 0; i < program_.streams_size(); ++i) {
+      const v1::Stream& stream = program_.streams(i);
+      if (stream.enters()) {
+        schedule_.of_stream[static_cast<std::size_t>(i)] =
+            AddTensor(std::uint64_t{stream.width()} * sizeof(float), stream.rows(), stream.width());
+      }
+    }
+    for (int b = 0; b < program_.blocks_size(); ++b) AddBlock(static_cast<std::uint32_t>(b));
+    Finish();
+    return std::move(schedule_);
+  }
+
+ private:
+  const v1::Operation& OperationAt(std::uint32_t block, std::uint32_t operation) const {
+    return program_.blocks(static_cast<int>(block)).operations(static_cast<int>(operation));
+  }
+
+  std::uint32_t AddTensor(std::uint64_t row_bytes, v1::RowKind rows, std::uint32_t width) {
+    Tensor tensor;
+    tensor.row_bytes = Aligned(row_bytes);
+    tensor.rows = rows;
+    tensor.width = width;
+    schedule_.tensors.push_back(tensor);
+    schedule_.quantized.push_back(kNone);
+    return static_cast<std::uint32_t>(schedule_.tensors.size() - 1);
+  }
+
+  // A node that works row by row and may share the level of a producer that does too.
+  struct Placement {
+    bool row_wise = false;
+    v1::RowKind rows = v1::ROW_KIND_UNSPECIFIED;
+    std::uint32_t level = 0;
+  };
+
+  void Read(std::uint32_t tensor, Placement& placement) const {
+    const Tensor& input = schedule_.tensors[tensor];
+    if (input.producer == kNone) return;  // there before the first level
+    const bool joins =
+        placement.row_wise && row_wise_[input.producer] && placement.rows == input.rows;
+    placement.level = std::max(placement.level, input.first + (joins ? 0U : 1U));
+  }
+
+  void Touch(std::uint32_t tensor, std::uint32_t level) {
+    schedule_.tensors[tensor].last = std::max(schedule_.tensors[tensor].last, level);
+  }
+
+  std::uint32_t AddNode(const Node& node, bool row_wise) {
+    schedule_.nodes.push_back(node);
+    row_wise_.push_back(row_wise);
+    schedule_.levels = std::max(schedule_.levels, node.level + 1);
+    return static_cast<std::uint32_t>(schedule_.nodes.size() - 1);
+  }
+
+  void Write(std::uint32_t tensor, std::uint32_t node) {
+    Tensor& output = schedule_.tensors[tensor];
+    output.producer = node;
+    output.first = schedule_.nodes[node].level;
+    Touch(tensor, output.first);
+  }
+
+  void AddBlock(std::uint32_t b) {
+    const v1::Block& block = program_.blocks(static_cast<int>(b));
+    std::vector<std::uint32_t> of_value(static_cast<std::size_t>(block.values_size()), kNone);
+    for (const v1::Port& port : block.inputs()) {
+      of_value[port.value()] = schedule_.of_stream[port.stream()];
+    }
+    schedule_.of_value.push_back(std::move(of_value));
+    schedule_.angles_of.emplace_back(static_cast<std::size_t>(block.operations_size()), kNone);
+    for (int i = 0; i < block.operations_size(); ++i) {
+      AddOperation(b, static_cast<std::uint32_t>(i));
+    }
+    for (const v1::Port& port : block.outputs()) {
+      schedule_.of_stream[port.stream()] = schedule_.of_value[b][port.value()];
+    }
+  }
+
+  void AddOperation(std::uint32_t b, std::uint32_t i) {
+    const v1::Operation& op = OperationAt(b, i);
+    const v1::Block& block = program_.blocks(static_cast<int>(b));
+    Node node;
+    node.block = b;
+    node.operation = i;
+    Placement placement;
+    placement.row_wise = IsRowWise(op);
+    std::vector<std::uint32_t> inputs;
+    for (const std::uint32_t value : op.inputs()) inputs.push_back(schedule_.of_value[b][value]);
+    if (op.outputs_size() > 0) {
+      placement.rows = block.values(static_cast<int>(op.outputs(0))).rows();
+    }
+    if (op.has_linear()) PrepareLinear(op.linear(), b, i, inputs, placement);
+    if (op.has_rope()) inputs.push_back(AnglesFor(b, i));
+    if (op.has_attention()) PrepareAttention(op.attention(), b, i, inputs, placement);
+    for (const std::uint32_t tensor : inputs) Read(tensor, placement);
+    node.level = placement.level;
+    for (const std::uint32_t tensor : inputs) Touch(tensor, node.level);
+    for (const std::uint32_t value : op.outputs()) {
+      const v1::Value& output = block.values(static_cast<int>(value));
+      node.tensor =
+          AddTensor(std::uint64_t{output.width()} * sizeof(float), output.rows(), output.width());
+      schedule_.of_value[b][value] = node.tensor;
+    }
+    const std::uint32_t index = AddNode(node, placement.row_wise);
+    if (node.tensor != kNone) Write(node.tensor, index);
+  }
+
+  // The input is quantized (or looked through) once, by a node of its own.
+  void PrepareLinear(const v1::Linear& linear, std::uint32_t b, std::uint32_t i,
+                     std::vector<std::uint32_t>& inputs, Placement& placement) {
+    const std::uint32_t source = inputs[0];
+    if (linear.input_form() == v1::INPUT_FORM_F32) {
+      const std::uint32_t level = InspectOnce(source, b, i);
+      placement.level = std::max(placement.level, level + 1);
+      return;
+    }
+    if (schedule_.quantized[source] == kNone) {
+      const Tensor input = schedule_.tensors[source];
+      const std::uint32_t form =
+          AddTensor(std::uint64_t{input.width} / 32 * kA8GroupBytes, input.rows, input.width);
+      schedule_.quantized[source] = form;
+      Write(form, AddRowNode(NodeKind::kQuantize, b, i, {source}, form));
+    }
+    inputs[0] = schedule_.quantized[source];
+  }
+
+  std::uint32_t InspectOnce(std::uint32_t source, std::uint32_t b, std::uint32_t i) {
+    const auto found = inspected_.find(source);
+    if (found != inspected_.end()) return found->second;
+    const std::uint32_t node = AddRowNode(NodeKind::kInspect, b, i, {source}, source);
+    inspected_[source] = schedule_.nodes[node].level;
+    return schedule_.nodes[node].level;
+  }
+
+  // A node that treats each row of `sources` (all of one row kind) by itself.
+  std::uint32_t AddRowNode(NodeKind kind, std::uint32_t b, std::uint32_t i,
+                           const std::vector<std::uint32_t>& sources, std::uint32_t tensor) {
+    Placement placement;
+    placement.row_wise = true;
+    placement.rows = schedule_.tensors[sources.front()].rows;
+    for (const std::uint32_t source : sources) Read(source, placement);
+    Node node;
+    node.kind = kind;
+    node.level = placement.level;
+    node.block = b;
+    node.operation = i;
+    node.tensor = tensor;
+    for (const std::uint32_t source : sources) Touch(source, node.level);
+    return AddNode(node, true);
+  }
+
+  // Ropes with the same frequencies and magnitude turn by the same angles: one table for all.
+  std::uint32_t AnglesFor(std::uint32_t b, std::uint32_t i) {
+    const v1::Rope& rope = OperationAt(b, i).rope();
+    const std::string& hash = program_.weights(static_cast<int>(rope.frequencies())).sha256();
+    const std::pair key{hash,
+                        std::pair{rope.dims(), std::bit_cast<std::uint32_t>(rope.magnitude())}};
+    auto found = angles_.find(key);
+    if (found == angles_.end()) {
+      const std::uint32_t tensor = AddTensor(std::uint64_t{rope.dims()} * sizeof(float),
+                                             v1::ROW_KIND_TOKEN, rope.dims() / 2);
+      Node node;
+      node.kind = NodeKind::kAngles;
+      node.block = b;
+      node.operation = i;
+      node.tensor = tensor;
+      Write(tensor, AddNode(node, true));
+      found = angles_.emplace(key, tensor).first;
+    }
+    schedule_.angles_of[b][i] = found->second;
+    return found->second;
+  }
+
+  // Keys and values are appended by a node of their own; every later reader of the cache waits for
+  // it.
+  void PrepareAttention(const v1::Attention& attention, std::uint32_t b, std::uint32_t i,
+                        std::vector<std::uint32_t>& inputs, Placement& placement) {
+    if (attention.appends()) {
+      const std::uint32_t node = AddRowNode(NodeKind::kAppend, b, i, {inputs[1], inputs[2]}, kNone);
+      filled_[attention.cache()] = schedule_.nodes[node].level;
+      inputs.resize(1);
+    }
+    placement.level = std::max(placement.level, filled_.at(attention.cache()) + 1);
+  }
+
+  void Finish() {
+    CHECK(schedule_.levels > 0);
+    for (int i = 0; i < program_.streams_size(); ++i) {
+      if (!program_.streams(i).leaves()) continue;
+      Touch(schedule_.of_stream[static_cast<std::size_t>(i)], schedule_.levels - 1);
+    }
+    SortByLevel();
+  }
+
+  // Stable, so that row-wise nodes of one level stay in the order in which they need each other.
+  void SortByLevel() {
+    std::vector<std::uint32_t> order(schedule_.nodes.size());
+    for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return schedule_.nodes[a].level < schedule_.nodes[b].level;
+    });
+    std::vector<Node> nodes;
+    std::vector<std::uint32_t> place(order.size());
+    for (const std::uint32_t i : order) {
+      place[i] = static_cast<std::uint32_t>(nodes.size());
+      nodes.push_back(schedule_.nodes[i]);
+    }
+    schedule_.nodes = std::move(nodes);
+    for (Tensor& tensor : schedule_.tensors) {
+      if (tensor.producer != kNone) tensor.producer = place[tensor.producer];
+    }
+  }
+
+  using AnglesKey = std::pair<std::string, std::pair<std::uint32_t, std::uint32_t>>;
+
+  const v1::Program& program_;
+  Schedule schedule_;
+  std::vector<bool> row_wise_;                        // [node]
+  std::map<std::uint32_t, std::uint32_t> inspected_;  // tensor -> level
+  std::map<std::uint32_t, std::uint32_t> filled_;     // cache -> level
+  std::map<AnglesKey, std::uint32_t> angles_;
+};
+
+}  // namespace
+
+bool IsRowWise(const v1::Operation& operation) {
+  switch (operation.kind_case()) {
+    case v1::Operation::kEmbed:
+    case v1::Operation::kNorm:
+    case v1::Operation::kRope:
+    case v1::Operation::kActivation:
+    case v1::Operation::kGate:
+    case v1::Operation::kArithmetic:
+      return true;
+    case v1::Operation::kGather:
+      // An output row is another token row: it may be another thread's.
+      return operation.gather().kind() != v1::Gather::KIND_OUTPUTS;
+    default:
+      return false;
+  }
+}
+
+Schedule MakeSchedule(const v1::Program& program) { return Builder(program).Build(); }
+
+}  // namespace bramble::program

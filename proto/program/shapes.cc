@@ -1,0 +1,386 @@
+#include "proto/program/shapes.h"
+
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
+
+#include "proto/program/limits.h"
+#include "proto/program/weights.h"
+
+namespace bramble::program {
+namespace {
+
+Status Count(const char* what, int have, int want) {
+  if (have == want) return {};
+  return Invalid("has ", have, " ", what, ", needs ", want);
+}
+
+Status Operands(const Site& site, int inputs, int outputs) {
+  RETURN_IF_ERROR(Count("inputs", site.op.inputs_size(), inputs));
+  return Count("outputs", site.op.outputs_size(), outputs);
+}
+
+Status Width(const char* what, const v1::Value& value, std::uint64_t want) {
+  if (value.width() == want) return {};
+  return Invalid(what, " is ", value.width(), " wide, must be ", want);
+}
+
+Status Rows(const char* what, const v1::Value& value, v1::RowKind want) {
+  if (value.rows() == want) return {};
+  return Invalid(what, " has rows of kind ", v1::RowKind_Name(value.rows()), ", must be ",
+                 v1::RowKind_Name(want));
+}
+
+// One output shaped like each of the inputs.
+Status SameShapes(const Site& site, int inputs) {
+  RETURN_IF_ERROR(Operands(site, inputs, 1));
+  for (int i = 0; i < inputs; ++i) {
+    RETURN_IF_ERROR(Width("an input", site.in(i), site.out(0).width()));
+    RETURN_IF_ERROR(Rows("an input", site.in(i), site.out(0).rows()));
+  }
+  return {};
+}
+
+// The weight at `index`, which comes from a program and may be anything.
+Result<const v1::Weight*> WeightAt(const Site& site, const char* what, std::uint32_t index) {
+  if (index >= static_cast<std::uint32_t>(site.program.weights_size())) {
+    return Invalid(what, " is weight ", index, ", the program has ", site.program.weights_size());
+  }
+  return &site.program.weights(static_cast<int>(index));
+}
+
+// A vector of `want` numbers in F32.
+Status Vector(const Site& site, const char* what, std::uint32_t index, std::uint64_t want) {
+  ASSIGN_OR_RETURN(const v1::Weight* weight, WeightAt(site, what, index));
+  if (weight->encoding() != v1::ENCODING_F32) {
+    return Invalid(what, " is in ", v1::Encoding_Name(weight->encoding()), ", must be in F32");
+  }
+  if (weight->shape_size() != 1 || weight->shape(0) != want) {
+    return Invalid(what, " has the shape ", ShapeText(*weight), ", must have [", want, "]");
+  }
+  return {};
+}
+
+Status Positive(const char* what, float value) {
+  if (std::isfinite(value) && value > 0) return {};
+  return Invalid(what, " is ", value, ", must be finite and above 0");
+}
+
+Status AtLeastZero(const char* what, float value) {
+  if (std::isfinite(value) && value >= 0) return {};
+  return Invalid(what, " is ", value, ", must be finite and at least 0");
+}
+
+Status KnownFunction(v1::Function function) {
+  if (function != v1::FUNCTION_UNSPECIFIED && v1::Function_IsValid(function)) return {};
+  return Invalid("function ", static_cast<int>(function), " does not exist");
+}
+
+template <typename... Parts>
+Status NotRun(const Parts&... parts) {
+  return Unimplemented(parts..., " is not run by this version");
+}
+
+Status CheckEmbed(const Site& site) {
+  const v1::Embed& embed = site.op.embed();
+  RETURN_IF_ERROR(Operands(site, 0, 1));
+  RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  ASSIGN_OR_RETURN(const v1::Weight* table, WeightAt(site, "table", embed.table()));
+  if (table->shape_size() != 2) {
+    return Invalid("table has the shape ", ShapeText(*table), ", needs two dimensions");
+  }
+  RETURN_IF_ERROR(Width("the output", site.out(0), table->shape(1)));
+  if (embed.replaceable()) return NotRun("a table whose rows may be replaced");
+  std::uint64_t entries = 0;
+  switch (embed.source()) {
+    case v1::Embed::SOURCE_ID:
+      if (site.program.vocabulary_size() == 0) return Invalid("the program takes no ids");
+      if (embed.position_offset() != 0) return Invalid("position_offset without positions");
+      entries = site.program.vocabulary_size();
+      break;
+    case v1::Embed::SOURCE_POSITION:
+      entries = std::uint64_t{site.program.context_length()} + embed.position_offset();
+      break;
+    case v1::Embed::SOURCE_TYPE:
+      return NotRun("SOURCE_TYPE");
+    default:
+      return Invalid("source ", static_cast<int>(embed.source()), " does not exist");
+  }
+  if (table->shape(0) < entries) {
+    return Invalid("table has ", table->shape(0), " entries, needs ", entries);
+  }
+  return {};
+}
+
+Status CheckSegments(const v1::Linear& linear, std::uint64_t inputs, std::uint64_t block) {
+  const int count = linear.segment_ends_size();
+  if (count < 1 || count > kMaxSegments) {
+    return Invalid("has ", count, " segment_ends, must have 1 to ", kMaxSegments);
+  }
+  std::uint64_t begin = 0;
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t end = linear.segment_ends(i);
+    if (end <= begin) return Invalid("segment_ends do not rise at ", end);
+    if (i + 1 < count && (end % block != 0 || end % 32 != 0)) {
+      return Invalid("segment end ", end, " is not a multiple of 32 and of the block of ", block);
+    }
+    begin = end;
+  }
+  if (begin != inputs) return Invalid("segment_ends end at ", begin, ", inputs at ", inputs);
+  return {};
+}
+
+Status CheckLinear(const Site& site) {
+  const v1::Linear& linear = site.op.linear();
+  RETURN_IF_ERROR(Operands(site, 1, 1));
+  RETURN_IF_ERROR(Rows("the output", site.out(0), site.in(0).rows()));
+  if (linear.has_integer()) return NotRun("integer arithmetic");
+  ASSIGN_OR_RETURN(const v1::Weight* weight, WeightAt(site, "weight", linear.weight()));
+  if (weight->shape_size() != 2) {
+    return Invalid("weight has the shape ", ShapeText(*weight), ", needs two dimensions");
+  }
+  RETURN_IF_ERROR(Width("the input", site.in(0), weight->shape(1)));
+  RETURN_IF_ERROR(Width("the output", site.out(0), weight->shape(0)));
+  if (linear.has_bias()) {
+    RETURN_IF_ERROR(Vector(site, "bias", linear.bias(), weight->shape(0)));
+  }
+  const kernels::EncodingInfo& info = *FindEncoding(weight->encoding());
+  switch (linear.input_form()) {
+    case v1::INPUT_FORM_F32:
+      break;
+    case v1::INPUT_FORM_A8_32:
+      if (!info.takes_a8) return Invalid("weights in ", info.name, " take no A8_32 input");
+      if (weight->shape(1) % 32 != 0) {
+        return Invalid(weight->shape(1), " inputs are not a multiple of 32, as A8_32 needs");
+      }
+      break;
+    default:
+      return Invalid("input_form ", static_cast<int>(linear.input_form()), " does not exist");
+  }
+  return CheckSegments(linear, weight->shape(1), info.block_values);
+}
+
+Status CheckNorm(const Site& site) {
+  const v1::Norm& norm = site.op.norm();
+  RETURN_IF_ERROR(SameShapes(site, 1));
+  if (norm.kind() == v1::Norm::KIND_UNSPECIFIED || !v1::Norm::Kind_IsValid(norm.kind())) {
+    return Invalid("kind ", static_cast<int>(norm.kind()), " does not exist");
+  }
+  RETURN_IF_ERROR(Positive("epsilon", norm.epsilon()));
+  if (norm.across_rows()) return NotRun("a norm across rows");
+  const std::uint32_t width = site.out(0).width();
+  if (norm.groups() == 0 || width % norm.groups() != 0) {
+    return Invalid("a width of ", width, " is not ", norm.groups(), " equal groups");
+  }
+  // A vector as wide as the row has numbers for each group; otherwise the groups share it.
+  const auto check = [&](const char* what, std::uint32_t index) -> Status {
+    ASSIGN_OR_RETURN(const v1::Weight* weight, WeightAt(site, what, index));
+    const bool whole = weight->shape_size() == 1 && weight->shape(0) == width;
+    return Vector(site, what, index, whole ? width : width / norm.groups());
+  };
+  if (norm.has_gain()) RETURN_IF_ERROR(check("gain", norm.gain()));
+  if (norm.has_bias()) RETURN_IF_ERROR(check("bias", norm.bias()));
+  return {};
+}
+
+Status CheckRope(const Site& site) {
+  const v1::Rope& rope = site.op.rope();
+  RETURN_IF_ERROR(SameShapes(site, 1));
+  RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  if (rope.style() != v1::Rope::STYLE_HALF && rope.style() != v1::Rope::STYLE_PAIR) {
+    return Invalid("style ", static_cast<int>(rope.style()), " does not exist");
+  }
+  if (rope.heads() == 0) return Invalid("has no heads");
+  RETURN_IF_ERROR(Width("the output", site.out(0), std::uint64_t{rope.heads()} * rope.head_dim()));
+  if (rope.dims() == 0 || rope.dims() % 2 != 0 || rope.dims() > rope.head_dim()) {
+    return Invalid("dims is ", rope.dims(), ", must be even and 2 to head_dim ", rope.head_dim());
+  }
+  RETURN_IF_ERROR(Positive("magnitude", rope.magnitude()));
+  if (rope.has_long_frequencies() || rope.long_from() != 0) return NotRun("long_frequencies");
+  if (rope.sections_size() != 0) return NotRun("several positions (sections)");
+  return Vector(site, "frequencies", rope.frequencies(), rope.dims() / 2);
+}
+
+Status CheckActivation(const Site& site) {
+  RETURN_IF_ERROR(SameShapes(site, 1));
+  return KnownFunction(site.op.activation().function());
+}
+
+Status CheckGate(const Site& site) {
+  RETURN_IF_ERROR(SameShapes(site, 2));
+  RETURN_IF_ERROR(AtLeastZero("limit", site.op.gate().limit()));
+  if (!std::isfinite(site.op.gate().offset())) return Invalid("offset is not finite");
+  return KnownFunction(site.op.gate().function());
+}
+
+Status CheckArithmetic(const Site& site) {
+  const v1::Arithmetic& arithmetic = site.op.arithmetic();
+  if (arithmetic.has_integer()) return NotRun("integer arithmetic");
+  switch (arithmetic.kind()) {
+    case v1::Arithmetic::KIND_ADD:
+    case v1::Arithmetic::KIND_MULTIPLY:
+      return SameShapes(site, 2);
+    case v1::Arithmetic::KIND_SCALE:
+      if (!std::isfinite(arithmetic.scalar())) return Invalid("scalar is not finite");
+      return SameShapes(site, 1);
+    case v1::Arithmetic::KIND_SOFT_CAP:
+    case v1::Arithmetic::KIND_CLAMP:
+      RETURN_IF_ERROR(Positive("scalar", arithmetic.scalar()));
+      return SameShapes(site, 1);
+    default:
+      return Invalid("kind ", static_cast<int>(arithmetic.kind()), " does not exist");
+  }
+}
+
+Status CheckConcatenate(const Site& site) {
+  if (site.op.inputs_size() == 0) return Invalid("has no inputs");
+  RETURN_IF_ERROR(Count("outputs", site.op.outputs_size(), 1));
+  std::uint64_t width = 0;
+  for (int i = 0; i < site.op.inputs_size(); ++i) {
+    RETURN_IF_ERROR(Rows("an input", site.in(i), site.out(0).rows()));
+    width += site.in(i).width();
+  }
+  return Width("the output", site.out(0), width);
+}
+
+Status CheckSlice(const Site& site) {
+  RETURN_IF_ERROR(Operands(site, 1, 1));
+  RETURN_IF_ERROR(Rows("the output", site.out(0), site.in(0).rows()));
+  const std::uint64_t end = std::uint64_t{site.op.gather().from()} + site.out(0).width();
+  if (end <= site.in(0).width()) return {};
+  return Invalid("the slice ends at column ", end, ", the input has ", site.in(0).width());
+}
+
+Status CheckGather(const Site& site) {
+  const v1::Gather& gather = site.op.gather();
+  if (gather.groups() > 1) return NotRun("a gather within groups");
+  switch (gather.kind()) {
+    case v1::Gather::KIND_OUTPUTS:
+      RETURN_IF_ERROR(Operands(site, 1, 1));
+      RETURN_IF_ERROR(Rows("the input", site.in(0), v1::ROW_KIND_TOKEN));
+      RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_OUTPUT));
+      return Width("the output", site.out(0), site.in(0).width());
+    case v1::Gather::KIND_SLICE:
+      return CheckSlice(site);
+    case v1::Gather::KIND_CONCATENATE:
+      return CheckConcatenate(site);
+    default:
+      break;
+  }
+  if (gather.kind() != v1::Gather::KIND_UNSPECIFIED && v1::Gather::Kind_IsValid(gather.kind())) {
+    return NotRun("gather ", v1::Gather::Kind_Name(gather.kind()));
+  }
+  return Invalid("kind ", static_cast<int>(gather.kind()), " does not exist");
+}
+
+Status CheckSample(const Site& site) {
+  RETURN_IF_ERROR(Operands(site, 1, 0));
+  RETURN_IF_ERROR(Rows("the input", site.in(0), v1::ROW_KIND_OUTPUT));
+  const std::uint32_t vocabulary = site.program.vocabulary_size();
+  if (vocabulary == 0) return Invalid("the program has no vocabulary");
+  RETURN_IF_ERROR(Width("the input", site.in(0), vocabulary));
+  if (site.op.sample().limit() <= vocabulary) return {};
+  return Invalid("limit ", site.op.sample().limit(), " is above the vocabulary of ", vocabulary);
+}
+
+// What an attention may ask for on paper but not of this version.
+Status CheckAttentionIsRun(const v1::Attention& attention, const v1::Cache& cache) {
+  if (cache.has_state()) return Invalid("cache is a state, must hold keys and values");
+  if (cache.key_value().cross()) return NotRun("a cross cache");
+  if (attention.sees() == v1::Attention::SEES_UNSPECIFIED ||
+      !v1::Attention::Sees_IsValid(attention.sees())) {
+    return Invalid("sees ", static_cast<int>(attention.sees()), ": there is no such");
+  }
+  if (attention.sees() != v1::Attention::SEES_CAUSAL) {
+    return NotRun("attention that ", v1::Attention::Sees_Name(attention.sees()));
+  }
+  if (attention.span_kind() != v1::SPAN_KIND_UNSPECIFIED || attention.span_length() != 0) {
+    return Invalid("span_kind and span_length belong to SEES_SPANS");
+  }
+  return {};
+}
+
+// A cache that forgets must not be asked for what it has forgotten.
+Status CheckWindow(const v1::Attention& attention, const v1::KeyValueCache& cache) {
+  if (cache.window() == 0) return {};
+  if (attention.window() != 0 && attention.window() <= cache.window()) return {};
+  return Invalid("window ", attention.window(), " needs more than the cache's ", cache.window());
+}
+
+Status CheckBuckets(const Site& site) {
+  const v1::Attention& attention = site.op.attention();
+  if (attention.has_bucket_bias() != attention.has_bucket_ids()) {
+    return Invalid("bucket_bias and bucket_ids need each other");
+  }
+  if (attention.has_bucket_bias()) return NotRun("a bias of relative buckets");
+  return {};
+}
+
+Status CheckAttention(const Site& site) {
+  const v1::Attention& attention = site.op.attention();
+  if (attention.cache() >= static_cast<std::uint32_t>(site.program.caches_size())) {
+    return Invalid("cache ", attention.cache(), ": the program has ", site.program.caches_size());
+  }
+  const v1::Cache& cache = site.program.caches(static_cast<int>(attention.cache()));
+  RETURN_IF_ERROR(CheckAttentionIsRun(attention, cache));
+  const v1::KeyValueCache& key_value = cache.key_value();
+  if (attention.heads() == 0 || attention.heads() % key_value.kv_heads() != 0) {
+    return Invalid(attention.heads(), " heads are not a multiple of the cache's ",
+                   key_value.kv_heads());
+  }
+  RETURN_IF_ERROR(Operands(site, attention.appends() ? 3 : 1, 1));
+  const std::uint64_t heads = attention.heads();
+  const std::uint64_t kv_heads = key_value.kv_heads();
+  RETURN_IF_ERROR(Width("queries", site.in(0), heads * key_value.key_dim()));
+  RETURN_IF_ERROR(Width("the output", site.out(0), heads * key_value.value_dim()));
+  RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  for (int i = 0; i < site.op.inputs_size(); ++i) {
+    RETURN_IF_ERROR(Rows("an input", site.in(i), v1::ROW_KIND_TOKEN));
+  }
+  if (attention.appends()) {
+    RETURN_IF_ERROR(Width("keys", site.in(1), kv_heads * key_value.key_dim()));
+    RETURN_IF_ERROR(Width("values", site.in(2), kv_heads * key_value.value_dim()));
+  }
+  RETURN_IF_ERROR(CheckWindow(attention, key_value));
+  RETURN_IF_ERROR(Positive("scale", attention.scale()));
+  RETURN_IF_ERROR(AtLeastZero("soft_cap", attention.soft_cap()));
+  if (attention.has_slopes()) RETURN_IF_ERROR(Vector(site, "slopes", attention.slopes(), heads));
+  if (attention.has_sinks()) RETURN_IF_ERROR(Vector(site, "sinks", attention.sinks(), heads));
+  return CheckBuckets(site);
+}
+
+Status Refuse(const Site& site);
+
+constexpr OperationRow kOperations[] = {
+    {v1::Operation::kEmbed, "embed", CheckEmbed},
+    {v1::Operation::kLinear, "linear", CheckLinear},
+    {v1::Operation::kNorm, "norm", CheckNorm},
+    {v1::Operation::kRope, "rope", CheckRope},
+    {v1::Operation::kAttention, "attention", CheckAttention},
+    {v1::Operation::kActivation, "activation", CheckActivation},
+    {v1::Operation::kGate, "gate", CheckGate},
+    {v1::Operation::kArithmetic, "arithmetic", CheckArithmetic},
+    {v1::Operation::kGather, "gather", CheckGather},
+    {v1::Operation::kSample, "sample", CheckSample},
+    {v1::Operation::kMoe, "moe", Refuse},
+    {v1::Operation::kConvolution, "convolution", Refuse},
+    {v1::Operation::kPool, "pool", Refuse},
+    {v1::Operation::kResize, "resize", Refuse},
+    {v1::Operation::kScan, "scan", Refuse},
+    {v1::Operation::kRecurrence, "recurrence", Refuse},
+};
+
+Status Refuse(const Site& site) {
+  return NotRun("the operation ", FindOperation(site.op.kind_case())->name);
+}
+
+}  // namespace
+
+const OperationRow* FindOperation(v1::Operation::KindCase kind) {
+  for (const OperationRow& row : kOperations) {
+    if (row.kind == kind) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace bramble::program
