@@ -91,6 +91,9 @@ class HttpHandler {
 // "Not Found" of 404.
 std::string_view ReasonPhrase(unsigned status);
 
+// "req-" and 32 random hexadecimal digits.
+std::string NewRequestId();
+
 // "%2F" and the like; nullopt when a % is not followed by two hexadecimal digits. '+' stays '+'.
 std::optional<std::string> PercentDecode(std::string_view text);
 
