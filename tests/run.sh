@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs, builds and runs every test. The only test command: CI and people use the same.
+set -euo pipefail
+
+usage() {
+  cat <<'EOF'
+tests/run.sh [--slow]
+
+Runs, from a fresh clone: formatting and lint, the unit tests, the tests of real processes, the fuzzers. Ends
+with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/.cache/bramble/models; where that is
+not possible, the tests that need them say that they were skipped.
+
+  --slow   also the sanitizer builds (AddressSanitizer with UndefinedBehaviorSanitizer, ThreadSanitizer)
+EOF
+}
+
+slow=false
+case ${1:-} in
+  '') ;;
+  --slow) slow=true ;;
+  -h | --help) usage && exit 0 ;;
+  *) usage >&2 && exit 2 ;;
+esac
+
+cd "$(dirname "$0")/.."
+step() { printf '\n== %s (%s)\n' "$1" "$(date +%T)"; }
+
+step "Packages"
+bash tools/install-packages test
+
+step "Build"
+cmake --preset test >/dev/null
+cmake --build --preset test --parallel "$(nproc)"
+
+step "Python for the tests of processes"
+venv=build/venv
+if ! [ -x $venv/bin/python ]; then python3 -m venv $venv; fi
+if ! $venv/bin/python -m pip install -q --disable-pip-version-check -r tests/process/requirements.txt; then
+  echo "The Python packages of tests/process/requirements.txt could not be installed." >&2
+  exit 1
+fi
+
+step "Models"
+models=$(tools/get-models)
+export BRAMBLE_MODELS=$models
+
+step "Lint"
+tools/check
+
+step "Fuzzers"
+tools/fuzz --seconds 60 gguf safetensors
+
+if $slow; then
+  for preset in asan tsan; do
+    step "Sanitizers: $preset"
+    cmake --preset $preset >/dev/null
+    cmake --build --preset $preset --parallel "$(nproc)"
+    ctest --preset $preset
+  done
+fi
+
+step "Tests"
+ctest --preset test
