@@ -48,9 +48,9 @@ struct Setting {
   const char* value_name = nullptr;  // in the help: "HOST:PORT"; else made from the type
 };
 
-// One program ("bramble-worker") or one verb of one ("bramble token create").
+// One program or one verb of one.
 struct Command {
-  const char* name;
+  const char* name;     // "bramble-worker", or with the program in front: "bramble token create"
   const char* summary;  // one line for lists of verbs, no full stop
   std::span<const Setting> settings;
   const char* details = nullptr;  // further lines of the help
@@ -80,7 +80,7 @@ class Settings {
   struct Value {
     SettingType type = SettingType::kText;
     bool set = false;
-    std::string written;  // as it was written (a secret: hidden)
+    std::vector<std::string> written;  // as it was (a secret that was a variable: hidden)
     std::string origin = "not set";
     std::string text;
     std::vector<std::string> texts;
@@ -136,9 +136,9 @@ std::string HelpText(const Command& command);
 // "bramble VERB": the list of verbs with their summaries.
 std::string VerbsHelp(std::string_view program, std::string_view summary,
                       std::span<const Command> commands);
-// The command with the longest name that `words` begin with ("token create --ttl 1h"); names may
-// have several words. nullptr if none. `*used` = how many words its name has. Names are without the
-// program's.
+// The command with the longest name that `words` begin with, for words = "token create --ttl 1h" of
+// the program `bramble` the command "bramble token create"; nullptr if none. `*used` = how many of
+// the words are the verb's.
 const Command* FindCommand(std::span<const Command> commands, std::span<const std::string> words,
                            std::size_t* used);
 // What may stand after `words` (the last one is unfinished, perhaps empty): verbs, flags, choices.
