@@ -1,27 +1,163 @@
 // The functions of docs/arithmetic.md on one number: sequences of IEEE operations, the same on
-// every CPU. Nothing of libm is used but square root, rint and fused multiply-add. For ordinary
-// code only: a file with instruction-set flags has its own forms (kernels/x86/math_avx2.h).
+// every CPU. Nothing of libm is used but square root and, where the CPU has it, fused multiply-add.
+// For ordinary code only: a file with instruction-set flags has its own forms
+// (kernels/x86/math_avx2.h).
 #pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
 
 namespace bramble::kernels {
 
 // a * b + c with one rounding.
-float Fma(float a, float b, float c);
-double Fma(double a, double b, double c);
+//
+// Without the instruction: the product of two floats is exact in double; the sum is rounded to odd
+// (if it is inexact, to the neighbour with the odd last bit, found from the exact error of the
+// addition), and a value rounded to odd with 53 bits rounds to 24 as the exact value would (S.
+// Boldo, G. Melquiond, Emulation of a FMA and correctly rounded sums, 2008). Written without
+// branches, so that a loop over lanes becomes vector code.
+inline float Fma(float a, float b, float c) {
+#ifdef FP_FAST_FMAF
+  return std::fma(a, b, c);
+#else
+  const double product = static_cast<double>(a) * static_cast<double>(b);
+  const auto addend = static_cast<double>(c);
+  const double sum = product + addend;
+  const double part = sum - product;
+  const double error = (product - (sum - part)) + (addend - part);
+  const auto sum_bits = std::bit_cast<std::uint64_t>(sum);
+  const auto error_bits = std::bit_cast<std::uint64_t>(error);
+  // 1 if the last bit must change: the sum is even and the error is not zero.
+  const std::uint64_t magnitude = error_bits << 1U;
+  const std::uint64_t inexact = (magnitude | (0U - magnitude)) >> 63U;
+  const std::uint64_t change = inexact & ~sum_bits;
+  // Away from zero if the error has the sign of the sum, else towards it.
+  const std::uint64_t inward = (error_bits ^ sum_bits) >> 63U;
+  return static_cast<float>(std::bit_cast<double>(sum_bits + change - ((change & inward) << 1U)));
+#endif
+}
+
+inline double Fma(double a, double b, double c) { return std::fma(a, b, c); }
+
+// To the nearest whole number, ties to even; |x| < 2^22. Not std::rint, which is a call where
+// SSE4.1 is lacking.
+inline float RoundToWhole(float x) {
+  constexpr float kShift = 0x1.8p23F;
+  return (x + kShift) - kShift;
+}
+
+// 2^n, -126 <= n <= 127.
+inline float PowerOfTwo(std::int32_t n) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(n + 127) << 23U);
+}
+
+inline constexpr float kExpOverflow = 88.72284F;    // from here on: infinity
+inline constexpr float kExpUnderflow = -87.33654F;  // below: 0
 
 // e^x. x >= 88.72284: infinity; x < -87.33654: 0. Otherwise within 1.04 ulp.
-float Exp(float x);
-// Within 1 ulp or so of the true value; below -708: 0; above 709: infinity.
+inline float Exp(float x) {
+  const float low = x < kExpUnderflow ? kExpUnderflow : x;
+  const float clamped = low > kExpOverflow ? kExpOverflow : low;
+  const float k = RoundToWhole(clamped * 0x1.715476p+0F);
+  float r = Fma(k, -0x1.62e400p-1F, clamped);
+  r = Fma(k, -0x1.7f7d1cp-20F, r);
+  float q = Fma(0x1.6d445ap-10F, r, 0x1.120c72p-7F);
+  q = Fma(q, r, 0x1.5554e8p-5F);
+  q = Fma(q, r, 0x1.5554dcp-3F);
+  q = Fma(q, r, 0x1p-1F);
+  const float p = 1.0F + Fma(r * r, q, r);
+  const auto n = static_cast<std::int32_t>(k);
+  const std::int32_t half = n / 2;
+  float result = (p * PowerOfTwo(half)) * PowerOfTwo(n - half);
+  result = x < kExpUnderflow ? 0.0F : result;
+  return x >= kExpOverflow ? INFINITY : result;
+}
+
+// Near zero an odd polynomial, else 1 - 2 / (e^(2|x|) + 1) with the sign of x. Within 2 ulp.
+inline float Tanh(float x) {
+  const float magnitude = std::fabs(x);
+  const float z = x * x;
+  float p = Fma(-0x1.75e1fcp-8F, z, 0x1.5226a8p-6F);
+  p = Fma(p, z, -0x1.b83c5cp-5F);
+  p = Fma(p, z, 0x1.110726p-3F);
+  p = Fma(p, z, -0x1.555532p-2F);
+  const float near = Fma(x * z, p, x);
+  const float twice = magnitude + magnitude;
+  const float far = 1.0F - 2.0F / (Exp(twice < 20.0F ? twice : 20.0F) + 1.0F);
+  return magnitude < 0.625F ? near : std::copysign(far, x);
+}
+
+// 1 / (1 + e^-x)
+inline float Sigmoid(float x) { return 1.0F / (1.0F + Exp(-x)); }
+
+// x / (1 + e^-x); 0 for x <= -88.72284.
+inline float Silu(float x) {
+  const float quotient = x / (1.0F + Exp(-x));
+  return x <= -kExpOverflow ? 0.0F : quotient;
+}
+
+// The share of a standard normal distribution below x: (1 + erf(x / sqrt 2)) / 2. For x < 0 it is
+// e^(-x^2 / 2) times a polynomial in (t - 4) / (t + 4), t = |x|, so that small values keep their
+// precision; x^2 is taken with its rounding error.
+inline float NormalCdf(float x) {
+  const float magnitude = std::fabs(x);
+  const float t = magnitude < 14.0F ? magnitude : 14.0F;
+  const float u = (t - 4.0F) / (t + 4.0F);
+  float p = Fma(0x1.0f9facp-17F, u, 0x1.bbe9fep-16F);
+  p = Fma(p, u, -0x1.9ad0f0p-15F);
+  p = Fma(p, u, -0x1.885b7ap-13F);
+  p = Fma(p, u, 0x1.4f8c6ep-11F);
+  p = Fma(p, u, 0x1.0a2aeap-11F);
+  p = Fma(p, u, -0x1.16467ap-7F);
+  p = Fma(p, u, 0x1.f9b04cp-6F);
+  p = Fma(p, u, -0x1.25b6a6p-4F);
+  p = Fma(p, u, 0x1.fd751ap-4F);
+  p = Fma(p, u, -0x1.5cf97cp-3F);
+  p = Fma(p, u, 0x1.82b4bcp-4F);
+  const float square = t * t;
+  const float rest = Fma(t, t, -square);
+  float e = Exp(-0.5F * square);
+  e = Fma(e, -0.5F * rest, e);
+  const float tail = e * p;
+  return x < 0.0F ? tail : 1.0F - tail;
+}
+
+// x * NormalCdf(x)
+inline float GeluErf(float x) { return x * NormalCdf(x); }
+
+// The tanh form of GELU.
+inline float GeluTanh(float x) {
+  const float cubic = (0.044715F * x) * x;
+  const float inner = 0.7978845608F * Fma(cubic, x, x);
+  return (0.5F * x) * (1.0F + Tanh(inner));
+}
+
+// x * sigmoid(1.702 x)
+inline float GeluQuick(float x) { return x * Sigmoid(1.702F * x); }
+
+// log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)
+inline float Softplus(float x) {
+  const float y = Exp(-std::fabs(x));
+  const float s = y / (2.0F + y);
+  const float z = s * s;
+  float p = Fma(0x1.f182b2p-4F, z, 0x1.b6e30ap-4F);
+  p = Fma(p, z, 0x1.2508d8p-3F);
+  p = Fma(p, z, 0x1.9996aep-3F);
+  p = Fma(p, z, 0x1.555558p-2F);
+  const float half_log = Fma(s * z, p, s);
+  const float positive = x > 0.0F ? x : 0.0F;
+  return positive + (half_log + half_log);
+}
+
+// e^x in double, without fused operations (it runs over whole vocabularies on any CPU): within 1
+// ulp or so. x < -708: 0; x > 709: infinity.
 double Exp(double x);
+
 // Natural logarithm of a positive, normal x; within 1 ulp or so.
 double Log(double x);
 
-float Tanh(float x);
-float Sigmoid(float x);
-float Erf(float x);
-float Softplus(float x);
-
-// Sine and cosine of a, |a| < 2^31; within 2^-50 or so.
+// Sine and cosine of a, |a| < 2^31; within 2^-52 or so.
 void SinCos(double a, double* sine, double* cosine);
 
 }  // namespace bramble::kernels

@@ -1,0 +1,32 @@
+#include "kernels/arithmetic.h"
+
+#include "kernels/portable/kernels.h"
+
+namespace bramble::kernels {
+namespace {
+
+constexpr Row<BinaryFn> kAddRows[] = {
+    {"add/portable", kNothing, portable::Add},
+};
+constexpr Row<BinaryFn> kMultiplyRows[] = {
+    {"multiply/portable", kNothing, portable::Multiply},
+};
+constexpr Row<ScalarFn> kScaleRows[] = {
+    {"scale/portable", kNothing, portable::Scale},
+};
+constexpr Row<ScalarFn> kSoftCapRows[] = {
+    {"soft_cap/portable", kNothing, portable::SoftCap},
+};
+constexpr Row<ScalarFn> kClampRows[] = {
+    {"clamp/portable", kNothing, portable::Clamp},
+};
+
+}  // namespace
+
+Rows<BinaryFn> AddRows() { return kAddRows; }
+Rows<BinaryFn> MultiplyRows() { return kMultiplyRows; }
+Rows<ScalarFn> ScaleRows() { return kScaleRows; }
+Rows<ScalarFn> SoftCapRows() { return kSoftCapRows; }
+Rows<ScalarFn> ClampRows() { return kClampRows; }
+
+}  // namespace bramble::kernels

@@ -1,0 +1,70 @@
+#include "kernels/cpu.h"
+
+#include <cfenv>
+
+namespace bramble::kernels {
+namespace {
+
+Features AskCpu() {
+  Features features = kNothing;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+      __builtin_cpu_supports("f16c") != 0) {
+    features |= kAvx2;
+    if (__builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+        __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0) {
+      features |= kAvx512Vnni;
+    }
+  }
+#endif
+  return features;
+}
+
+struct Isa {
+  const char* name;
+  Features features;
+};
+
+constexpr Isa kIsas[] = {
+    {"portable", kNothing},
+    {"avx2", kAvx2},
+    {"avx512", kAvx2 | kAvx512Vnni},
+};
+
+}  // namespace
+
+Features ThisCpu() {
+  static const Features features = AskCpu();
+  return features;
+}
+
+IsaChoice ChooseIsa(std::string_view name, Features* features) {
+  if (name.empty() || name == "auto") {
+    *features = ThisCpu();
+    return IsaChoice::kOk;
+  }
+  for (const Isa& isa : kIsas) {
+    if (name != isa.name) continue;
+    if (!Has(ThisCpu(), isa.features)) return IsaChoice::kNotSupported;
+    *features = isa.features;
+    return IsaChoice::kOk;
+  }
+  return IsaChoice::kUnknownName;
+}
+
+const char* IsaNames() { return "auto, portable, avx2, avx512"; }
+
+bool FloatEnvironmentIsStandard() {
+  // Asked by computing, since the control register has another name on every CPU. `volatile`: at
+  // run time.
+  volatile float smallest_normal = 0x1p-126F;
+  volatile float subnormal = 0x1p-140F;
+  volatile float half = smallest_normal * 0.5F;
+  volatile float twice = subnormal * 2.0F;
+  return std::fegetround() == FE_TONEAREST && half != 0.0F && twice == 0x1p-139F;
+}
+
+void SetStandardFloatEnvironment() { std::fesetenv(FE_DFL_ENV); }
+
+}  // namespace bramble::kernels

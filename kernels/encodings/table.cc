@@ -1,0 +1,69 @@
+#include "kernels/encodings/bits.h"
+#include "kernels/encodings/encoding.h"
+#include "kernels/encodings/group.h"
+#include "kernels/encodings/iq_types.h"
+#include "kernels/encodings/k_types.h"
+#include "kernels/encodings/legacy.h"
+#include "kernels/encodings/small_types.h"
+
+namespace bramble::kernels {
+namespace {
+
+void DecodeF32(const std::byte* blocks, std::size_t count, float* out) {
+  std::memcpy(out, blocks, count * sizeof(float));
+}
+
+void DecodeF16(const std::byte* blocks, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = HalfAt(blocks + 2 * i);
+}
+
+void DecodeBf16(const std::byte* blocks, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = WidenBf16(Load16(blocks + 2 * i));
+}
+
+template <typename Format>
+constexpr EncodingInfo Info(Encoding encoding, const char* name) {
+  return {encoding, name, Format::kBlockValues, Format::kBlockBytes, true, DecodeBlocks<Format>};
+}
+
+// Row i describes the encoding numbered i + 1.
+constexpr EncodingInfo kEncodings[] = {
+    {Encoding::kF32, "f32", 1, 4, false, DecodeF32},
+    {Encoding::kF16, "f16", 1, 2, false, DecodeF16},
+    {Encoding::kBf16, "bf16", 1, 2, false, DecodeBf16},
+    Info<FormatQ4_0>(Encoding::kQ4_0, "q4_0"),
+    Info<FormatQ4_1>(Encoding::kQ4_1, "q4_1"),
+    Info<FormatQ5_0>(Encoding::kQ5_0, "q5_0"),
+    Info<FormatQ5_1>(Encoding::kQ5_1, "q5_1"),
+    Info<FormatQ8_0>(Encoding::kQ8_0, "q8_0"),
+    Info<FormatQ2_K>(Encoding::kQ2_K, "q2_k"),
+    Info<FormatQ3_K>(Encoding::kQ3_K, "q3_k"),
+    Info<FormatQ4_K>(Encoding::kQ4_K, "q4_k"),
+    Info<FormatQ5_K>(Encoding::kQ5_K, "q5_k"),
+    Info<FormatQ6_K>(Encoding::kQ6_K, "q6_k"),
+    Info<FormatIq4Nl>(Encoding::kIq4Nl, "iq4_nl"),
+    Info<FormatIq4Xs>(Encoding::kIq4Xs, "iq4_xs"),
+    Info<FormatIq2Xxs>(Encoding::kIq2Xxs, "iq2_xxs"),
+    Info<FormatIq2Xs>(Encoding::kIq2Xs, "iq2_xs"),
+    Info<FormatIq2S>(Encoding::kIq2S, "iq2_s"),
+    Info<FormatIq3Xxs>(Encoding::kIq3Xxs, "iq3_xxs"),
+    Info<FormatIq3S>(Encoding::kIq3S, "iq3_s"),
+    Info<FormatIq1S>(Encoding::kIq1S, "iq1_s"),
+    Info<FormatIq1M>(Encoding::kIq1M, "iq1_m"),
+    Info<FormatTq1_0>(Encoding::kTq1_0, "tq1_0"),
+    Info<FormatTq2_0>(Encoding::kTq2_0, "tq2_0"),
+    Info<FormatMxfp4>(Encoding::kMxfp4, "mxfp4"),
+    Info<FormatNvfp4>(Encoding::kNvfp4, "nvfp4"),
+};
+
+}  // namespace
+
+const EncodingInfo* FindEncoding(Encoding encoding) {
+  const auto number = static_cast<std::size_t>(encoding);
+  if (number < 1 || number > std::size(kEncodings)) return nullptr;
+  return &kEncodings[number - 1];
+}
+
+std::span<const EncodingInfo> Encodings() { return kEncodings; }
+
+}  // namespace bramble::kernels

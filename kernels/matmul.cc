@@ -1,0 +1,115 @@
+#include "kernels/matmul.h"
+
+#include "kernels/encodings/iq_types.h"
+#include "kernels/encodings/k_types.h"
+#include "kernels/encodings/legacy.h"
+#include "kernels/encodings/small_types.h"
+#include "kernels/portable/matmul_a8.h"
+#include "kernels/portable/matmul_f32.h"
+#include "kernels/portable/matmul_layout.h"
+
+namespace bramble::kernels {
+namespace {
+
+template <Encoding kEncoding, typename Format>
+constexpr MatmulKernel PortableA8(const char* name) {
+  return {name,
+          kEncoding,
+          InputForm::kA8,
+          kNothing,
+          portable::FileOrderBytes<kEncoding>,
+          portable::PackFileOrder<kEncoding>,
+          portable::UnpackFileOrder<kEncoding>,
+          portable::RunA8<Format>};
+}
+
+template <Encoding kEncoding>
+constexpr MatmulKernel PortableF32(const char* name) {
+  return {name,
+          kEncoding,
+          InputForm::kF32,
+          kNothing,
+          portable::FileOrderBytes<kEncoding>,
+          portable::PackFileOrder<kEncoding>,
+          portable::UnpackFileOrder<kEncoding>,
+          portable::RunF32<kEncoding>};
+}
+
+// Those of one encoding and form: best first, the last one needs nothing.
+constexpr MatmulKernel kKernels[] = {
+    PortableA8<Encoding::kQ4_0, FormatQ4_0>("matmul/q4_0/a8/portable"),
+    PortableA8<Encoding::kQ4_1, FormatQ4_1>("matmul/q4_1/a8/portable"),
+    PortableA8<Encoding::kQ5_0, FormatQ5_0>("matmul/q5_0/a8/portable"),
+    PortableA8<Encoding::kQ5_1, FormatQ5_1>("matmul/q5_1/a8/portable"),
+    PortableA8<Encoding::kQ8_0, FormatQ8_0>("matmul/q8_0/a8/portable"),
+    PortableA8<Encoding::kQ2_K, FormatQ2_K>("matmul/q2_k/a8/portable"),
+    PortableA8<Encoding::kQ3_K, FormatQ3_K>("matmul/q3_k/a8/portable"),
+    PortableA8<Encoding::kQ4_K, FormatQ4_K>("matmul/q4_k/a8/portable"),
+    PortableA8<Encoding::kQ5_K, FormatQ5_K>("matmul/q5_k/a8/portable"),
+    PortableA8<Encoding::kQ6_K, FormatQ6_K>("matmul/q6_k/a8/portable"),
+    PortableA8<Encoding::kIq4Nl, FormatIq4Nl>("matmul/iq4_nl/a8/portable"),
+    PortableA8<Encoding::kIq4Xs, FormatIq4Xs>("matmul/iq4_xs/a8/portable"),
+    PortableA8<Encoding::kIq2Xxs, FormatIq2Xxs>("matmul/iq2_xxs/a8/portable"),
+    PortableA8<Encoding::kIq2Xs, FormatIq2Xs>("matmul/iq2_xs/a8/portable"),
+    PortableA8<Encoding::kIq2S, FormatIq2S>("matmul/iq2_s/a8/portable"),
+    PortableA8<Encoding::kIq3Xxs, FormatIq3Xxs>("matmul/iq3_xxs/a8/portable"),
+    PortableA8<Encoding::kIq3S, FormatIq3S>("matmul/iq3_s/a8/portable"),
+    PortableA8<Encoding::kIq1S, FormatIq1S>("matmul/iq1_s/a8/portable"),
+    PortableA8<Encoding::kIq1M, FormatIq1M>("matmul/iq1_m/a8/portable"),
+    PortableA8<Encoding::kTq1_0, FormatTq1_0>("matmul/tq1_0/a8/portable"),
+    PortableA8<Encoding::kTq2_0, FormatTq2_0>("matmul/tq2_0/a8/portable"),
+    PortableA8<Encoding::kMxfp4, FormatMxfp4>("matmul/mxfp4/a8/portable"),
+    PortableA8<Encoding::kNvfp4, FormatNvfp4>("matmul/nvfp4/a8/portable"),
+    PortableF32<Encoding::kF32>("matmul/f32/f32/portable"),
+    PortableF32<Encoding::kF16>("matmul/f16/f32/portable"),
+    PortableF32<Encoding::kBf16>("matmul/bf16/f32/portable"),
+    PortableF32<Encoding::kQ4_0>("matmul/q4_0/f32/portable"),
+    PortableF32<Encoding::kQ4_1>("matmul/q4_1/f32/portable"),
+    PortableF32<Encoding::kQ5_0>("matmul/q5_0/f32/portable"),
+    PortableF32<Encoding::kQ5_1>("matmul/q5_1/f32/portable"),
+    PortableF32<Encoding::kQ8_0>("matmul/q8_0/f32/portable"),
+    PortableF32<Encoding::kQ2_K>("matmul/q2_k/f32/portable"),
+    PortableF32<Encoding::kQ3_K>("matmul/q3_k/f32/portable"),
+    PortableF32<Encoding::kQ4_K>("matmul/q4_k/f32/portable"),
+    PortableF32<Encoding::kQ5_K>("matmul/q5_k/f32/portable"),
+    PortableF32<Encoding::kQ6_K>("matmul/q6_k/f32/portable"),
+    PortableF32<Encoding::kIq4Nl>("matmul/iq4_nl/f32/portable"),
+    PortableF32<Encoding::kIq4Xs>("matmul/iq4_xs/f32/portable"),
+    PortableF32<Encoding::kIq2Xxs>("matmul/iq2_xxs/f32/portable"),
+    PortableF32<Encoding::kIq2Xs>("matmul/iq2_xs/f32/portable"),
+    PortableF32<Encoding::kIq2S>("matmul/iq2_s/f32/portable"),
+    PortableF32<Encoding::kIq3Xxs>("matmul/iq3_xxs/f32/portable"),
+    PortableF32<Encoding::kIq3S>("matmul/iq3_s/f32/portable"),
+    PortableF32<Encoding::kIq1S>("matmul/iq1_s/f32/portable"),
+    PortableF32<Encoding::kIq1M>("matmul/iq1_m/f32/portable"),
+    PortableF32<Encoding::kTq1_0>("matmul/tq1_0/f32/portable"),
+    PortableF32<Encoding::kTq2_0>("matmul/tq2_0/f32/portable"),
+    PortableF32<Encoding::kMxfp4>("matmul/mxfp4/f32/portable"),
+    PortableF32<Encoding::kNvfp4>("matmul/nvfp4/f32/portable"),
+};
+
+}  // namespace
+
+const MatmulKernel* FindMatmul(Encoding encoding, InputForm form, Features available) {
+  for (const MatmulKernel& kernel : kKernels) {
+    if (kernel.encoding == encoding && kernel.form == form && Has(available, kernel.needs)) {
+      return &kernel;
+    }
+  }
+  return nullptr;
+}
+
+std::span<const MatmulKernel> MatmulKernels() { return kKernels; }
+
+void DefaultSegments(MatmulShape* shape, std::size_t block_values) {
+  const std::size_t block = block_values < 32 ? 32 : block_values;
+  const std::size_t blocks = shape->inputs / block;
+  const std::size_t segments = blocks < 1 ? 1 : (blocks < kMaxSegments ? blocks : kMaxSegments);
+  shape->segments = static_cast<std::uint32_t>(segments);
+  for (std::size_t s = 0; s < segments; ++s) {
+    shape->segment_ends[s] = static_cast<std::uint32_t>((s + 1) * blocks / segments * block);
+  }
+  shape->segment_ends[segments - 1] = shape->inputs;
+}
+
+}  // namespace bramble::kernels

@@ -1,0 +1,36 @@
+#include "kernels/rope.h"
+
+#include "kernels/math.h"
+#include "kernels/portable/kernels.h"
+
+namespace bramble::kernels {
+namespace {
+
+constexpr Row<RopeFn> kHalfRows[] = {
+    {"rope_half/portable", kNothing, portable::RopeHalf},
+};
+constexpr Row<RopeFn> kPairRows[] = {
+    {"rope_pair/portable", kNothing, portable::RopePair},
+};
+
+}  // namespace
+
+Rows<RopeFn> RopeHalfRows() { return kHalfRows; }
+Rows<RopeFn> RopePairRows() { return kPairRows; }
+
+void RopeAngles(std::uint32_t position, const float* frequencies, std::size_t pairs,
+                float magnitude, float* cosines, float* sines) {
+  for (std::size_t i = 0; i < pairs; ++i) {
+    double sine = 0;
+    double cosine = 0;
+    SinCos(static_cast<double>(position) * static_cast<double>(frequencies[i]), &sine, &cosine);
+    cosines[i] = static_cast<float>(cosine);
+    sines[i] = static_cast<float>(sine);
+    if (magnitude != 1.0F) {
+      cosines[i] *= magnitude;
+      sines[i] *= magnitude;
+    }
+  }
+}
+
+}  // namespace bramble::kernels
