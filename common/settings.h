@@ -50,7 +50,8 @@ struct Setting {
 
 // One program or one verb of one.
 struct Command {
-  const char* name;     // "bramble-worker", or with the program in front: "bramble token create"
+  const char* name;  // "bramble-worker"; in a list of verbs "token create", for its help "bramble
+                     // token create"
   const char* summary;  // one line for lists of verbs, no full stop
   std::span<const Setting> settings;
   const char* details = nullptr;  // further lines of the help
@@ -136,9 +137,9 @@ std::string HelpText(const Command& command);
 // "bramble VERB": the list of verbs with their summaries.
 std::string VerbsHelp(std::string_view program, std::string_view summary,
                       std::span<const Command> commands);
-// The command with the longest name that `words` begin with, for words = "token create --ttl 1h" of
-// the program `bramble` the command "bramble token create"; nullptr if none. `*used` = how many of
-// the words are the verb's.
+// The command with the longest name that `words` begin with, "token create" for "token create --ttl
+// 1h"; names may have several words, and here they are without the program's. nullptr if none.
+// `*used` = how many words its name has.
 const Command* FindCommand(std::span<const Command> commands, std::span<const std::string> words,
                            std::size_t* used);
 // What may stand after `words` (the last one is unfinished, perhaps empty): verbs, flags, choices.

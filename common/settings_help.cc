@@ -74,12 +74,10 @@ std::string UsageLine(const Command& command) {
   return usage + " [flags]\n";
 }
 
-// "bramble token create" -> {"token", "create"}.
-std::vector<std::string> VerbWords(const Command& command) {
+std::vector<std::string> NameWords(const Command& command) {
   std::istringstream stream{std::string(command.name)};
   std::vector<std::string> words;
   std::string word;
-  stream >> word;  // the program
   while (stream >> word) words.push_back(word);
   return words;
 }
@@ -147,11 +145,7 @@ std::string VerbsHelp(std::string_view program, std::string_view summary,
   std::string text = "Usage: " + std::string(program) + " VERB [arguments] [flags]\n\n" +
                      std::string(summary) + ".\n";
   std::vector<HelpRow> rows;
-  for (const Command& command : commands) {
-    std::string verb;
-    for (const std::string& word : VerbWords(command)) verb += (verb.empty() ? "" : " ") + word;
-    rows.push_back({verb, command.summary});
-  }
+  for (const Command& command : commands) rows.push_back({command.name, command.summary});
   AppendRows("Verbs", rows, &text);
   return text + "\n" + std::string(program) + " VERB --help says more about one of them.\n";
 }
@@ -161,7 +155,7 @@ const Command* FindCommand(std::span<const Command> commands, std::span<const st
   const Command* best = nullptr;
   *used = 0;
   for (const Command& command : commands) {
-    const std::vector<std::string> name = VerbWords(command);
+    const std::vector<std::string> name = NameWords(command);
     if (!BeginsWith(words, name) || (best != nullptr && name.size() <= *used)) continue;
     best = &command;
     *used = name.size();
@@ -178,7 +172,7 @@ std::vector<std::string> CompletionWords(std::span<const Command> commands,
   if (const Command* command = FindCommand(commands, finished, &used))
     AddFlags(*command, words.subspan(used), &found);
   for (const Command& command : commands) {
-    const std::vector<std::string> name = VerbWords(command);
+    const std::vector<std::string> name = NameWords(command);
     if (name.size() > finished.size() &&
         std::equal(finished.begin(), finished.end(), name.begin())) {
       found.insert(name[finished.size()]);
