@@ -61,12 +61,10 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value)
-      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
-  Result(Status status)
-      : status_(std::move(status)) {  // NOLINT(google-explicit-constructor): `return Invalid(...);`
-    CHECK(!status_.ok());
-  }
+  // Implicit, so that `return value;` and `return Invalid(...);` read as they do.
+  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): see above
+  // NOLINTNEXTLINE(google-explicit-constructor): see above
+  Result(Status status) : status_(std::move(status)) { CHECK(!status_.ok()); }
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
