@@ -164,6 +164,7 @@ Status DeadlineExceeded(const Parts&... parts) {
       return bramble_status;                                                   \
   } while (false)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): they declare names, which stand in no parentheses.
 // ASSIGN_OR_RETURN(auto x, F()): the value of a Result, or leaves the function with its status.
 #define ASSIGN_OR_RETURN(target, expression) \
   BRAMBLE_ASSIGN_OR_RETURN_(BRAMBLE_JOIN_(bramble_result_, __LINE__), target, expression)
@@ -173,3 +174,4 @@ Status DeadlineExceeded(const Parts&... parts) {
   target = *std::move(name)
 #define BRAMBLE_JOIN_(a, b) BRAMBLE_JOIN_INNER_(a, b)
 #define BRAMBLE_JOIN_INNER_(a, b) a##b
+// NOLINTEND(bugprone-macro-parentheses)
