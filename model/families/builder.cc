@@ -1,0 +1,198 @@
+#include "model/families/builder.h"
+
+#include <utility>
+
+#include "kernels/encodings/encoding.h"
+#include "model/families/segments.h"
+
+namespace bramble::model::families {
+
+void ProgramBuilder::BeginBlock(std::string name) {
+  block_ = program_.add_blocks();
+  block_->set_name(std::move(name));
+}
+
+Value ProgramBuilder::NewValue(std::string_view name, std::uint32_t width, v1::RowKind rows) {
+  v1::Value* value = block_->add_values();
+  value->set_name(std::string(name));
+  value->set_width(width);
+  value->set_rows(rows);
+  return {static_cast<std::uint32_t>(block_->values_size() - 1), width, rows};
+}
+
+Value ProgramBuilder::Input() {
+  const int stream = program_.streams_size() - 1;
+  const v1::Stream& from = program_.streams(stream);
+  const Value value = NewValue("hidden", from.width(), from.rows());
+  v1::Port* port = block_->add_inputs();
+  port->set_stream(static_cast<std::uint32_t>(stream));
+  port->set_value(value.index);
+  return value;
+}
+
+void ProgramBuilder::Output(Value value) {
+  const int number = program_.streams_size();
+  v1::Stream* stream = program_.add_streams();
+  stream->set_name("hidden." + std::to_string(number));
+  stream->set_width(value.width);
+  stream->set_rows(value.rows);
+  v1::Port* port = block_->add_outputs();
+  port->set_stream(static_cast<std::uint32_t>(number));
+  port->set_value(value.index);
+}
+
+v1::Operation* ProgramBuilder::NewOperation(std::string_view name,
+                                            std::initializer_list<Value> inputs) {
+  v1::Operation* operation = block_->add_operations();
+  operation->set_name(std::string(name));
+  for (const Value& input : inputs) operation->add_inputs(input.index);
+  return operation;
+}
+
+Value ProgramBuilder::Result(v1::Operation* operation, std::uint32_t width, v1::RowKind rows) {
+  const Value value = NewValue(operation->name(), width, rows);
+  operation->add_outputs(value.index);
+  return value;
+}
+
+Value ProgramBuilder::Embed(std::string_view name, WeightRef table, v1::Embed::Source source) {
+  v1::Operation* operation = NewOperation(name, {});
+  operation->mutable_embed()->set_table(table);
+  operation->mutable_embed()->set_source(source);
+  return Result(operation, weights_.Columns(table), v1::ROW_KIND_TOKEN);
+}
+
+Value ProgramBuilder::AddLinear(std::string_view name, Value x, WeightRef matrix,
+                                std::optional<WeightRef> bias,
+                                std::optional<std::uint32_t> kv_heads) {
+  const auto* info =
+      kernels::FindEncoding(static_cast<kernels::Encoding>(weights_.EncodingOf(matrix)));
+  v1::Operation* operation = NewOperation(name, {x});
+  v1::Linear* linear = operation->mutable_linear();
+  linear->set_weight(matrix);
+  if (bias) linear->set_bias(*bias);
+  linear->set_input_form(info->takes_a8 ? options_.input_form : v1::INPUT_FORM_F32);
+  const auto ends = kv_heads ? HeadSegmentEnds(x.width, info->block_values, *kv_heads)
+                             : SegmentEnds(x.width, info->block_values);
+  for (const std::uint32_t end : ends) linear->add_segment_ends(end);
+  return Result(operation, weights_.Rows(matrix), x.rows);
+}
+
+Value ProgramBuilder::Linear(std::string_view name, Value x, WeightRef matrix,
+                             std::optional<WeightRef> bias) {
+  return AddLinear(name, x, matrix, bias, {});
+}
+
+Value ProgramBuilder::LinearOfHeads(std::string_view name, Value x, WeightRef matrix,
+                                    std::optional<WeightRef> bias, std::uint32_t kv_heads) {
+  return AddLinear(name, x, matrix, bias, kv_heads);
+}
+
+Value ProgramBuilder::AddNorm(std::string_view name, Value x, v1::Norm::Kind kind, float epsilon,
+                              WeightRef gain, std::optional<WeightRef> bias, std::uint32_t groups) {
+  v1::Operation* operation = NewOperation(name, {x});
+  v1::Norm* norm = operation->mutable_norm();
+  norm->set_kind(kind);
+  norm->set_epsilon(epsilon);
+  norm->set_groups(groups);
+  norm->set_gain(gain);
+  if (bias) norm->set_bias(*bias);
+  return Result(operation, x.width, x.rows);
+}
+
+Value ProgramBuilder::RmsNorm(std::string_view name, Value x, float epsilon, WeightRef gain,
+                              std::uint32_t groups) {
+  return AddNorm(name, x, v1::Norm::KIND_RMS, epsilon, gain, {}, groups);
+}
+
+Value ProgramBuilder::LayerNorm(std::string_view name, Value x, float epsilon, WeightRef gain,
+                                std::optional<WeightRef> bias) {
+  return AddNorm(name, x, v1::Norm::KIND_LAYER, epsilon, gain, bias, 1);
+}
+
+RopeWeights ProgramBuilder::KeepRotation(std::string_view name, v1::Rope::Style style,
+                                         const Rotation& rotation) {
+  return {style, weights_.Constant(name, rotation.frequencies),
+          static_cast<std::uint32_t>(2 * rotation.frequencies.size()), rotation.magnitude};
+}
+
+Value ProgramBuilder::Rope(std::string_view name, Value x, std::uint32_t heads,
+                           const RopeWeights& rope) {
+  v1::Operation* operation = NewOperation(name, {x});
+  v1::Rope* turn = operation->mutable_rope();
+  turn->set_style(rope.style);
+  turn->set_heads(heads);
+  turn->set_head_dim(x.width / heads);
+  turn->set_dims(rope.dims);
+  turn->set_frequencies(rope.frequencies);
+  turn->set_magnitude(rope.magnitude);
+  return Result(operation, x.width, x.rows);
+}
+
+Value ProgramBuilder::Attention(std::string_view name, Value q, Value k, Value v,
+                                const AttentionSpec& spec) {
+  const auto number = static_cast<std::uint32_t>(program_.caches_size());
+  v1::Cache* cache = program_.add_caches();
+  cache->set_name("kv." + std::to_string(number));
+  v1::KeyValueCache* pages = cache->mutable_key_value();
+  pages->set_kv_heads(spec.kv_heads);
+  pages->set_key_dim(spec.key_dim);
+  pages->set_value_dim(spec.value_dim);
+  pages->set_encoding(options_.cache_encoding);
+  pages->set_window(spec.window);
+
+  v1::Operation* operation = NewOperation(name, {q, k, v});
+  v1::Attention* attention = operation->mutable_attention();
+  attention->set_cache(number);
+  attention->set_heads(spec.heads);
+  attention->set_sees(v1::Attention::SEES_CAUSAL);
+  attention->set_window(spec.window);
+  attention->set_scale(spec.scale);
+  attention->set_soft_cap(spec.soft_cap);
+  attention->set_appends(true);
+  return Result(operation, spec.heads * spec.value_dim, q.rows);
+}
+
+Value ProgramBuilder::Activate(std::string_view name, Value x, v1::Function function) {
+  v1::Operation* operation = NewOperation(name, {x});
+  operation->mutable_activation()->set_function(function);
+  return Result(operation, x.width, x.rows);
+}
+
+Value ProgramBuilder::Gate(std::string_view name, Value a, Value b, v1::Function function) {
+  v1::Operation* operation = NewOperation(name, {a, b});
+  operation->mutable_gate()->set_function(function);
+  return Result(operation, a.width, a.rows);
+}
+
+Value ProgramBuilder::AddArithmetic(std::string_view name, std::initializer_list<Value> inputs,
+                                    v1::Arithmetic::Kind kind, float scalar) {
+  v1::Operation* operation = NewOperation(name, inputs);
+  operation->mutable_arithmetic()->set_kind(kind);
+  operation->mutable_arithmetic()->set_scalar(scalar);
+  return Result(operation, inputs.begin()->width, inputs.begin()->rows);
+}
+
+Value ProgramBuilder::Add(std::string_view name, Value a, Value b) {
+  return AddArithmetic(name, {a, b}, v1::Arithmetic::KIND_ADD, 0);
+}
+
+Value ProgramBuilder::Scale(std::string_view name, Value x, float factor) {
+  return AddArithmetic(name, {x}, v1::Arithmetic::KIND_SCALE, factor);
+}
+
+Value ProgramBuilder::SoftCap(std::string_view name, Value x, float cap) {
+  return AddArithmetic(name, {x}, v1::Arithmetic::KIND_SOFT_CAP, cap);
+}
+
+Value ProgramBuilder::GatherOutputs(std::string_view name, Value x) {
+  v1::Operation* operation = NewOperation(name, {x});
+  operation->mutable_gather()->set_kind(v1::Gather::KIND_OUTPUTS);
+  return Result(operation, x.width, v1::ROW_KIND_OUTPUT);
+}
+
+void ProgramBuilder::Sample(std::string_view name, Value logits) {
+  NewOperation(name, {logits})->mutable_sample();
+}
+
+}  // namespace bramble::model::families

@@ -1,0 +1,43 @@
+#include "model/families/compile.h"
+
+#include <string_view>
+#include <utility>
+
+#include "model/families/table.h"
+#include "model/files/quote.h"
+
+namespace bramble::model::families {
+namespace {
+
+// Buffers that checkpoints carry along: masks and tables that follow from the description.
+constexpr std::string_view kBuffers[] = {".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"};
+
+bool IsBuffer(std::string_view name) {
+  for (const std::string_view buffer : kBuffers) {
+    if (name.ends_with(buffer)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<Compiled> Compile(const files::ModelFiles& files, const CompileOptions& options) {
+  ASSIGN_OR_RETURN(const Family* family, FindFamily(files));
+  Compilation c(files, options);
+  RETURN_IF_ERROR(family->compile(&c));
+  Compiled compiled;
+  compiled.program = c.builder.Take();
+  compiled.program.set_version(1);
+  compiled.program.set_context_length(c.context_length);
+  compiled.program.set_vocabulary_size(c.vocabulary_size);
+  for (const v1::Weight& weight : c.weights.all()) *compiled.program.add_weights() = weight;
+  compiled.recipes = c.weights.recipes();
+  compiled.layers = c.layers;
+  compiled.trained_context = c.trained_context;
+  for (std::string& name : c.weights.Unused()) {
+    if (!IsBuffer(name)) compiled.unused_tensors.push_back(std::move(name));
+  }
+  return compiled;
+}
+
+}  // namespace bramble::model::families

@@ -1,0 +1,56 @@
+#include "model/families/table.h"
+
+#include <string_view>
+
+#include "model/files/quote.h"
+
+namespace bramble::model::families {
+namespace {
+
+constexpr Family kFamilies[] = {
+    {"llama", "llama", CompileLlama},
+    {nullptr, "mistral", CompileMistral},  // GGUF files of it name "llama"
+    {"qwen2", "qwen2", CompileQwen2},
+    {"qwen3", "qwen3", CompileQwen3},
+    {"smollm3", "smollm3", CompileSmolLm3},
+    {"gemma3", "gemma3_text", CompileGemma3},
+    {nullptr, "gemma3", CompileGemma3},  // with a vision tower, which is left out
+    {"gpt2", "gpt2", CompileGpt2},
+};
+
+std::string Known(bool is_hf) {
+  std::string names;
+  for (const Family& family : kFamilies) {
+    const char* name = is_hf ? family.hf : family.gguf;
+    if (name != nullptr) names += (names.empty() ? "" : ", ") + std::string(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+std::span<const Family> Families() { return kFamilies; }
+
+std::string FamilyName(const files::ModelFiles& files) {
+  const bool is_hf = files.dialect == files::Dialect::kHuggingFace;
+  const files::MetaValue* value =
+      files::FindValue(files.metadata, is_hf ? "model_type" : "general.architecture");
+  return value == nullptr ? "" : std::string(value->Text().value_or(""));
+}
+
+Result<const Family*> FindFamily(const files::ModelFiles& files) {
+  const bool is_hf = files.dialect == files::Dialect::kHuggingFace;
+  const std::string name = FamilyName(files);
+  if (name.empty()) {
+    return Invalid(is_hf ? "config.json: 'model_type'" : "metadata key 'general.architecture'",
+                   " is missing, which says what the model is");
+  }
+  for (const Family& family : kFamilies) {
+    const char* own = is_hf ? family.hf : family.gguf;
+    if (own != nullptr && name == own) return &family;
+  }
+  return Unimplemented("models of the family ", files::Quote(name),
+                       " cannot be compiled yet; known: ", Known(is_hf));
+}
+
+}  // namespace bramble::model::families

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "common/status.h"
+#include "model/families/compilation.h"
+#include "model/files/model_files.h"
+
+namespace bramble::model::families {
+
+// One architecture, as model files name it. A new one is a compiler and a row (two where the
+// dialects name it differently) in table.cc; no worker changes.
+struct Family {
+  const char* gguf;  // `general.architecture`; nullptr: not in this dialect
+  const char* hf;    // config.json's `model_type`; nullptr: not in this dialect
+  // Fills `c`: the program's blocks, and what Compilation says that a compiler leaves. Checks every
+  // number of the description before it is used.
+  Status (*compile)(Compilation* c);
+};
+
+std::span<const Family> Families();
+
+// How the files name their family; empty if they do not.
+std::string FamilyName(const files::ModelFiles& files);
+
+// The family of the files. InvalidArgument: they name none. Unimplemented: it is not in the table.
+Result<const Family*> FindFamily(const files::ModelFiles& files);
+
+// The compilers.
+Status CompileLlama(Compilation* c);
+Status CompileMistral(Compilation* c);
+Status CompileQwen2(Compilation* c);
+Status CompileQwen3(Compilation* c);
+Status CompileSmolLm3(Compilation* c);
+Status CompileGemma3(Compilation* c);
+Status CompileGpt2(Compilation* c);
+
+}  // namespace bramble::model::families

@@ -1,0 +1,205 @@
+#include "model/families/weights.h"
+
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "kernels/encodings/encoding.h"
+#include "model/files/quote.h"
+
+namespace bramble::model::families {
+namespace {
+
+constexpr std::uint64_t kMostRows = std::uint64_t{1} << 24;
+
+const kernels::EncodingInfo* Info(v1::Encoding encoding) {
+  return kernels::FindEncoding(static_cast<kernels::Encoding>(encoding));
+}
+
+bool IsFloat(v1::Encoding encoding) {
+  return encoding == v1::ENCODING_F32 || encoding == v1::ENCODING_F16 ||
+         encoding == v1::ENCODING_BF16;
+}
+
+Status WrongShape(const files::Tensor& tensor, std::span<const std::uint64_t> needed) {
+  return Invalid("tensor ", files::Quote(tensor.name), " has the shape ",
+                 files::ShapeText(tensor.shape), ", and the model's description needs ",
+                 files::ShapeText(needed));
+}
+
+// The values of `tensor`, a float one, from `first` on.
+std::vector<float> Decode(const files::Tensor& tensor, std::uint64_t first, std::uint64_t count) {
+  const auto* info = Info(tensor.encoding);
+  std::vector<float> values(count);
+  info->decode(tensor.bytes.data() + first * info->block_bytes, count, values.data());
+  return values;
+}
+
+}  // namespace
+
+void Weights::Refuse(Status status) {
+  if (status_.ok()) status_ = std::move(status);
+}
+
+const files::Tensor* Weights::Find(std::string_view name) {
+  const files::Tensor* tensor = tensors_.Find(name);
+  if (tensor == nullptr) {
+    Refuse(Invalid("tensor ", files::Quote(name), " is missing"));
+    return nullptr;
+  }
+  if (Info(tensor->encoding) == nullptr) {
+    Refuse(Unimplemented("tensor ", files::Quote(name), " is of the type ", tensor->type,
+                         ", which cannot be a weight of this family"));
+    return nullptr;
+  }
+  used_.resize(tensors_.all().size());
+  used_[static_cast<std::size_t>(tensor - tensors_.all().data())] = true;
+  return tensor;
+}
+
+WeightRef Weights::Keep(const std::string& key, v1::Weight weight, const Recipe& recipe) {
+  const auto ref = static_cast<WeightRef>(weights_.size());
+  weights_.push_back(std::move(weight));
+  recipes_.push_back(recipe);
+  known_.emplace(key, ref);
+  return ref;
+}
+
+std::uint32_t Weights::CountRows(std::string_view name, std::uint32_t inputs) {
+  const files::Tensor* tensor = Find(name);
+  if (tensor == nullptr) return 1;
+  if (tensor->shape.size() != 2 || tensor->shape[1] != inputs || tensor->shape[0] == 0 ||
+      tensor->shape[0] > kMostRows) {
+    Refuse(Invalid("tensor ", files::Quote(name), " has the shape ",
+                   files::ShapeText(tensor->shape), ", and the model's description needs [1 to ",
+                   kMostRows, ", ", inputs, "]"));
+    return 1;
+  }
+  return static_cast<std::uint32_t>(tensor->shape[0]);
+}
+
+WeightRef Weights::Matrix(std::string_view name, RowRange rows, std::uint32_t inputs,
+                          Layout layout) {
+  const std::string key =
+      std::string(name) + " rows " + std::to_string(rows.first) + "+" + std::to_string(rows.count);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name);
+  if (tensor == nullptr) return 0;
+  const bool transposed = layout == Layout::kInputsByOutputs;
+  const std::uint64_t needed[] = {transposed ? inputs : rows.total,
+                                  transposed ? rows.total : inputs};
+  if (tensor->shape != std::vector<std::uint64_t>(std::begin(needed), std::end(needed))) {
+    Refuse(WrongShape(*tensor, needed));
+    return 0;
+  }
+  if (transposed && !IsFloat(tensor->encoding)) {
+    Refuse(Unimplemented("tensor ", files::Quote(name), " is stored as [inputs, outputs] in ",
+                         tensor->type, ", and only float types can be transposed"));
+    return 0;
+  }
+  v1::Weight weight;
+  weight.set_name(tensor->name);
+  weight.set_encoding(tensor->encoding);
+  weight.add_shape(rows.count);
+  weight.add_shape(inputs);
+  return Keep(key, std::move(weight),
+              {tensor, transposed ? Recipe::Kind::kTransposed : Recipe::Kind::kAsStored, rows, 0});
+}
+
+WeightRef Weights::Vector(std::string_view name, RowRange range, float added) {
+  const std::string key = std::string(name) + " values " + std::to_string(range.first) + "+" +
+                          std::to_string(range.count) + " added " + std::to_string(added);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name);
+  if (tensor == nullptr) return 0;
+  const std::uint64_t needed[] = {range.total};
+  if (tensor->shape != std::vector<std::uint64_t>(std::begin(needed), std::end(needed))) {
+    Refuse(WrongShape(*tensor, needed));
+    return 0;
+  }
+  if (!IsFloat(tensor->encoding)) {
+    Refuse(Invalid("tensor ", files::Quote(name), " is stored as ", tensor->type,
+                   ", and norms and biases must be float"));
+    return 0;
+  }
+  v1::Weight weight;
+  weight.set_name(tensor->name);
+  weight.set_encoding(v1::ENCODING_F32);
+  weight.add_shape(range.count);
+  const bool as_stored = tensor->encoding == v1::ENCODING_F32 && added == 0;
+  return Keep(key, std::move(weight),
+              {tensor, as_stored ? Recipe::Kind::kAsStored : Recipe::Kind::kWidened, range, added});
+}
+
+WeightRef Weights::Constant(std::string_view name, const std::vector<float>& values) {
+  const std::string key = "constant " + std::string(name);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  v1::Weight weight;
+  weight.set_name(std::string(name));
+  weight.set_encoding(v1::ENCODING_F32);
+  weight.add_shape(values.size());
+  weight.set_data(values.data(), values.size() * sizeof(float));
+  return Keep(key, std::move(weight), {});
+}
+
+std::vector<float> Weights::Read(std::string_view name, std::uint32_t size) {
+  const files::Tensor* tensor = Find(name);
+  if (tensor == nullptr) return std::vector<float>(size, 1.0f);
+  const std::uint64_t needed[] = {size};
+  if (tensor->shape != std::vector<std::uint64_t>{size} || !IsFloat(tensor->encoding)) {
+    Refuse(WrongShape(*tensor, needed));
+    return std::vector<float>(size, 1.0f);
+  }
+  return Decode(*tensor, 0, size);
+}
+
+v1::Encoding Weights::EncodingOf(WeightRef ref) const {
+  return ref < weights_.size() ? weights_[ref].encoding() : v1::ENCODING_F32;
+}
+
+std::uint32_t Weights::Rows(WeightRef ref) const {
+  return ref < weights_.size() ? static_cast<std::uint32_t>(weights_[ref].shape(0)) : 1;
+}
+
+std::uint32_t Weights::Columns(WeightRef ref) const {
+  if (ref >= weights_.size() || weights_[ref].shape_size() < 2) return 1;
+  return static_cast<std::uint32_t>(weights_[ref].shape(1));
+}
+
+std::vector<std::string> Weights::Unused() const {
+  std::vector<std::string> names;
+  const auto& tensors = tensors_.all();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (i >= used_.size() || !used_[i]) names.push_back(tensors[i].name);
+  }
+  return names;
+}
+
+std::span<const std::byte> MakeBytes(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
+  const files::Tensor& tensor = *recipe.tensor;
+  const RowRange& rows = recipe.rows;
+  const std::size_t size =
+      tensor.bytes.size() / rows.total;  // of one row; transposed: of one column
+  if (recipe.kind == Weights::Recipe::Kind::kAsStored) {
+    return tensor.bytes.subspan(rows.first * size, rows.count * size);
+  }
+  if (recipe.kind == Weights::Recipe::Kind::kWidened) {
+    std::vector<float> values = Decode(tensor, rows.first, rows.count);
+    for (float& value : values) value += recipe.added;
+    owned->resize(values.size() * sizeof(float));
+    std::memcpy(owned->data(), values.data(), owned->size());
+    return *owned;
+  }
+  const std::size_t element = Info(tensor.encoding)->block_bytes;
+  const std::size_t inputs = size / element;
+  owned->resize(rows.count * size);
+  for (std::size_t in = 0; in < inputs; ++in) {
+    const std::byte* from = tensor.bytes.data() + (in * rows.total + rows.first) * element;
+    for (std::size_t out = 0; out < rows.count; ++out) {
+      std::memcpy(owned->data() + (out * inputs + in) * element, from + out * element, element);
+    }
+  }
+  return *owned;
+}
+
+}  // namespace bramble::model::families

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bramble/v1/program.pb.h"
+#include "common/status.h"
+#include "model/files/tensor_index.h"
+
+namespace bramble::model::families {
+
+// Index into Program.weights.
+using WeightRef = std::uint32_t;
+
+// How a matrix lies in the file.
+enum class Layout : std::uint8_t {
+  kOutputsByInputs,  // a row for each output, as a program wants it
+  kInputsByOutputs,  // GPT-2's "Conv1D": transposed when it is read
+};
+
+// Consecutive outputs of a matrix of `total` (one part of a fused one).
+struct RowRange {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t total = 0;
+};
+inline RowRange AllRows(std::uint32_t count) { return {0, count, count}; }
+
+// The weights of a program in the making: each a tensor of the file, a part of one, or something
+// made from one. They are described first and made later, so that the shape of everything is
+// checked before a byte is read. Asked for the same weight twice, it gives the same reference. The
+// first error stays (status()); references given after it mean nothing. One thread.
+class Weights {
+ public:
+  // `tensors` must outlive this.
+  explicit Weights(const files::TensorIndex& tensors) : tensors_(tensors) {}
+
+  bool Has(std::string_view name) const { return tensors_.Find(name) != nullptr; }
+
+  // How many rows the matrix `name` of `inputs` columns has: 1 to 2^24. An error if there is no
+  // such matrix.
+  std::uint32_t CountRows(std::string_view name, std::uint32_t inputs);
+
+  // A matrix [rows.count, inputs] in the file's encoding. `name` must be a matrix [rows.total,
+  // inputs], or the transposed of it.
+  WeightRef Matrix(std::string_view name, RowRange rows, std::uint32_t inputs,
+                   Layout layout = Layout::kOutputsByInputs);
+
+  // A vector [range.count] of F32 (widened if need be) of a tensor [range.total], `added` to each
+  // value.
+  WeightRef Vector(std::string_view name, RowRange range, float added = 0);
+
+  // Small constants that the compiler has made; they travel inside of the program.
+  WeightRef Constant(std::string_view name, const std::vector<float>& values);
+
+  // The values of the vector `name` themselves, for compilers that compute with them.
+  std::vector<float> Read(std::string_view name, std::uint32_t size);
+
+  // The encoding of a weight (F32 after an error).
+  v1::Encoding EncodingOf(WeightRef ref) const;
+  // Of a matrix [rows, columns] (1 after an error).
+  std::uint32_t Rows(WeightRef ref) const;
+  std::uint32_t Columns(WeightRef ref) const;
+
+  // Keeps `status` if it is the first error.
+  void Refuse(Status status);
+  const Status& status() const { return status_; }
+
+  // Tensors of the file that no weight came from.
+  std::vector<std::string> Unused() const;
+
+  // Everything's description, still without hashes (but for the constants).
+  const std::vector<v1::Weight>& all() const { return weights_; }
+
+  // How to get the bytes of one weight.
+  struct Recipe {
+    const files::Tensor* tensor = nullptr;  // nullptr: a constant, its bytes are in the weight
+    enum class Kind : std::uint8_t { kAsStored, kWidened, kTransposed } kind = Kind::kAsStored;
+    RowRange rows;
+    float added = 0;
+  };
+  const std::vector<Recipe>& recipes() const { return recipes_; }
+
+ private:
+  const files::Tensor* Find(std::string_view name);
+  WeightRef Keep(const std::string& key, v1::Weight weight, const Recipe& recipe);
+
+  const files::TensorIndex& tensors_;
+  std::vector<v1::Weight> weights_;
+  std::vector<Recipe> recipes_;
+  std::map<std::string, WeightRef, std::less<>> known_;
+  std::vector<bool> used_;  // by the tensor's place in the index; empty before the first
+  Status status_;
+};
+
+// The bytes that `recipe` makes: a part of its tensor's, or of `owned`, which is filled if they had
+// to be made. Requires a recipe of Weights whose status() is ok, and not a constant's. Pure; any
+// thread.
+std::span<const std::byte> MakeBytes(const Weights::Recipe& recipe, std::vector<std::byte>* owned);
+
+}  // namespace bramble::model::families
