@@ -137,8 +137,7 @@ class Builder {
                      std::vector<std::uint32_t>& inputs, Placement& placement) {
     const std::uint32_t source = inputs[0];
     if (linear.input_form() == v1::INPUT_FORM_F32) {
-      const std::uint32_t level = InspectOnce(source, b, i);
-      placement.level = std::max(placement.level, level + 1);
+      placement.level = std::max(placement.level, InspectOnce(source, b, i) + 1);
       return;
     }
     if (schedule_.quantized[source] == kNone) {
@@ -146,22 +145,42 @@ class Builder {
       const std::uint32_t form =
           AddTensor(std::uint64_t{input.width} / 32 * kA8GroupBytes, input.rows, input.width);
       schedule_.quantized[source] = form;
-      Write(form, AddRowNode(NodeKind::kQuantize, b, i, {source}, form));
+      Node node = RowNode(NodeKind::kQuantize, b, i, {source});
+      if (FollowsAttention(source)) node.level = input.first;
+      node.source = source;
+      node.tensor = form;
+      Write(form, AddNode(node, true));
+      Touch(source, node.level);
     }
     inputs[0] = schedule_.quantized[source];
   }
 
+  // True if an attention writes the tensor, and each of its key-value heads writes whole groups
+  // of 32.
+  bool FollowsAttention(std::uint32_t tensor) const {
+    if (schedule_.tensors[tensor].producer == kNone) return false;
+    const Node& node = schedule_.nodes[schedule_.tensors[tensor].producer];
+    const v1::Operation& op = OperationAt(node.block, node.operation);
+    if (node.kind != NodeKind::kOperation || !op.has_attention()) return false;
+    const v1::KeyValueCache& kv =
+        program_.caches(static_cast<int>(op.attention().cache())).key_value();
+    return std::uint64_t{op.attention().heads()} / kv.kv_heads() * kv.value_dim() % 32 == 0;
+  }
+
+  // The level at which the tensor is known to be finite.
   std::uint32_t InspectOnce(std::uint32_t source, std::uint32_t b, std::uint32_t i) {
     const auto found = inspected_.find(source);
     if (found != inspected_.end()) return found->second;
-    const std::uint32_t node = AddRowNode(NodeKind::kInspect, b, i, {source}, source);
-    inspected_[source] = schedule_.nodes[node].level;
-    return schedule_.nodes[node].level;
+    Node node = RowNode(NodeKind::kInspect, b, i, {source});
+    node.source = source;
+    AddNode(node, true);
+    inspected_[source] = node.level;
+    return node.level;
   }
 
-  // A node that treats each row of `sources` (all of one row kind) by itself.
-  std::uint32_t AddRowNode(NodeKind kind, std::uint32_t b, std::uint32_t i,
-                           const std::vector<std::uint32_t>& sources, std::uint32_t tensor) {
+  // A node that treats each row of `sources` (all of one row kind) by itself. Not added yet.
+  Node RowNode(NodeKind kind, std::uint32_t b, std::uint32_t i,
+               const std::vector<std::uint32_t>& sources) {
     Placement placement;
     placement.row_wise = true;
     placement.rows = schedule_.tensors[sources.front()].rows;
@@ -171,9 +190,8 @@ class Builder {
     node.level = placement.level;
     node.block = b;
     node.operation = i;
-    node.tensor = tensor;
     for (const std::uint32_t source : sources) Touch(source, node.level);
-    return AddNode(node, true);
+    return node;
   }
 
   // Ropes with the same frequencies and magnitude turn by the same angles: one table for all.
@@ -203,8 +221,9 @@ class Builder {
   void PrepareAttention(const v1::Attention& attention, std::uint32_t b, std::uint32_t i,
                         std::vector<std::uint32_t>& inputs, Placement& placement) {
     if (attention.appends()) {
-      const std::uint32_t node = AddRowNode(NodeKind::kAppend, b, i, {inputs[1], inputs[2]}, kNone);
-      filled_[attention.cache()] = schedule_.nodes[node].level;
+      const Node node = RowNode(NodeKind::kAppend, b, i, {inputs[1], inputs[2]});
+      AddNode(node, true);
+      filled_[attention.cache()] = node.level;
       inputs.resize(1);
     }
     placement.level = std::max(placement.level, filled_.at(attention.cache()) + 1);

@@ -26,7 +26,8 @@ struct Node {
   std::uint32_t level = 0;
   std::uint32_t block = 0;
   std::uint32_t operation = kNone;  // kOperation, kAppend, kAngles (the first that needs them)
-  std::uint32_t tensor = kNone;     // what it writes, if anything; kInspect: what it reads
+  std::uint32_t source = kNone;     // kQuantize, kInspect: the tensor that it reads
+  std::uint32_t tensor = kNone;     // what it writes, if anything
 };
 
 // What lies in the arena: the values, and the quantized rows and rotary tables that nodes make.

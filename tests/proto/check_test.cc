@@ -1,0 +1,479 @@
+#include "proto/program/check.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "proto/program/shapes.h"
+#include "tests/proto/small_program.h"
+
+namespace bramble::program {
+namespace {
+
+using testing::MakeSmallProgram;
+
+v1::Program Small() { return MakeSmallProgram().program; }
+
+v1::Operation& Op(v1::Program& program, const std::string& block, const std::string& name) {
+  for (v1::Block& b : *program.mutable_blocks()) {
+    if (b.name() != block) continue;
+    for (v1::Operation& op : *b.mutable_operations()) {
+      if (op.name() == name) return op;
+    }
+  }
+  ADD_FAILURE() << "no operation " << block << "/" << name;
+  return *program.mutable_blocks(0)->mutable_operations(0);
+}
+
+v1::Value& Output(v1::Program& program, int block, const v1::Operation& op) {
+  return *program.mutable_blocks(block)->mutable_values(static_cast<int>(op.outputs(0)));
+}
+
+TEST(CheckProgram, LetsAValidProgramPass) {
+  const Status status = CheckProgram(Small());
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+TEST(CheckProgram, LetsEveryVariationOfTheSmallProgramPass) {
+  testing::SmallModel models[5];
+  models[1].encoding = v1::ENCODING_Q4_0;
+  models[1].input_form = v1::INPUT_FORM_A8_32;
+  models[1].cache_encoding = v1::ENCODING_F16;
+  models[2].window = 7;
+  models[2].soft_cap = 30;
+  models[3].learned_positions = true;
+  models[3].biases = true;
+  models[3].norm = v1::Norm::KIND_LAYER;
+  models[4].slopes_and_sinks = true;
+  for (const testing::SmallModel& model : models) {
+    const Status status = CheckProgram(MakeSmallProgram(model).program);
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+}
+
+TEST(CheckProgram, KnowsEveryKindOfOperationByItsName) {
+  const google::protobuf::OneofDescriptor* kinds =
+      v1::Operation::descriptor()->FindOneofByName("kind");
+  ASSERT_NE(kinds, nullptr);
+  for (int i = 0; i < kinds->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = kinds->field(i);
+    const OperationRow* row = FindOperation(static_cast<v1::Operation::KindCase>(field->number()));
+    ASSERT_NE(row, nullptr) << field->name() << " has no row in shapes.cc";
+    EXPECT_EQ(row->name, field->name());
+  }
+}
+
+// One lie, where it is told, and a part of the answer.
+struct Lie {
+  const char* what;
+  std::function<void(v1::Program&)> tell;
+  const char* path;
+  const char* reason;
+};
+
+void ExpectRefused(const std::vector<Lie>& lies) {
+  for (const Lie& lie : lies) {
+    v1::Program program = Small();
+    lie.tell(program);
+    const Status status = CheckProgram(program);
+    ASSERT_FALSE(status.ok()) << lie.what;
+    EXPECT_EQ(status.message().rfind(lie.path, 0), 0U) << lie.what << ": " << status.message();
+    EXPECT_NE(status.message().find(lie.reason), std::string::npos)
+        << lie.what << ": " << status.message();
+  }
+}
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+TEST(CheckProgram, RefusesLiesAboutTheWhole) {
+  ExpectRefused({
+      {"version", [](auto& p) { p.set_version(2); }, "program: ", "version 2"},
+      {"no context", [](auto& p) { p.set_context_length(0); }, "program: ", "context_length is 0"},
+      {"huge context", [](auto& p) { p.set_context_length(1U << 31U); }, "program: ", "context"},
+      {"huge vocabulary", [](auto& p) { p.set_vocabulary_size(~0U); }, "program: ", "vocabulary"},
+      {"no blocks", [](auto& p) { p.clear_blocks(); }, "program: ", "no blocks"},
+      {"too many blocks",
+       [](auto& p) {
+         for (int i = 0; i < 5000; ++i) p.add_blocks();
+       },
+       "program: ", "blocks, at most 4096"},
+      {"long name", [](auto& p) { p.set_name(std::string(1000, 'x')); }, "program: ", "name"},
+      {"a stream that nobody writes",
+       [](auto& p) {
+         p.add_streams()->set_width(4), p.mutable_streams(3)->set_rows(v1::ROW_KIND_TOKEN);
+       },
+       "stream 3: ", "no block writes it"},
+      {"a stream of no width", [](auto& p) { p.mutable_streams(0)->set_width(0); },
+       "hidden.0: ", "0 wide"},
+      {"a stream that enters and is written",
+       [](auto& p) { p.mutable_streams(1)->set_enters(true); }, "layer.0: output 0: ", "twice"},
+      {"a result that does not say that it leaves",
+       [](auto& p) { p.mutable_blocks()->RemoveLast(); }, "hidden.2: ", "does not leave"},
+      {"grid rows", [](auto& p) { p.mutable_streams(0)->set_rows(v1::ROW_KIND_GRID); },
+       "hidden.0: ", "ROW_KIND_GRID are not run"},
+      {"a cache that nobody fills", [](auto& p) { *p.add_caches() = p.caches(0); },
+       "kv.0: ", "no operation appends"},
+      {"a state cache", [](auto& p) { p.mutable_caches(1)->mutable_state(); }, "kv.1: ", "not run"},
+      {"a cache without a kind", [](auto& p) { p.mutable_caches(1)->clear_kind(); },
+       "kv.1: ", "no kind"},
+      {"a cache in q4_0",
+       [](auto& p) { p.mutable_caches(0)->mutable_key_value()->set_encoding(v1::ENCODING_Q4_0); },
+       "kv.0: ", "F32 or F16"},
+      {"a cache of no heads",
+       [](auto& p) { p.mutable_caches(0)->mutable_key_value()->set_kv_heads(0); },
+       "kv.0: ", "must be 1"},
+      {"a cache whose width overflows",
+       [](auto& p) {
+         p.mutable_caches(0)->mutable_key_value()->set_kv_heads(1U << 24U);
+         p.mutable_caches(0)->mutable_key_value()->set_key_dim(1U << 24U);
+       },
+       "kv.0: ", "more than"},
+  });
+}
+
+TEST(CheckProgram, RefusesLiesAboutWeights) {
+  const auto weight = [](v1::Program& p) -> v1::Weight& { return *p.mutable_weights(0); };
+  ExpectRefused({
+      {"unknown encoding", [=](auto& p) { weight(p).set_encoding(static_cast<v1::Encoding>(200)); },
+       "table: ", "encoding 200"},
+      {"an encoding that wraps",
+       [=](auto& p) { weight(p).set_encoding(static_cast<v1::Encoding>(257)); }, "table: ", "257"},
+      {"a negative encoding",
+       [=](auto& p) { weight(p).set_encoding(static_cast<v1::Encoding>(-255)); },
+       "table: ", "-255"},
+      {"an encoding of paper", [=](auto& p) { weight(p).set_encoding(v1::ENCODING_GROUPED); },
+       "table: ", "ENCODING_GROUPED is not run"},
+      {"half a block",
+       [=](auto& p) {
+         weight(p).set_encoding(v1::ENCODING_Q8_0);
+         weight(p).set_shape(1, 33);
+       },
+       "table: ", "not whole blocks of 32 (q8_0)"},
+      {"no dimensions", [=](auto& p) { weight(p).clear_shape(); }, "table: ", "0 dimensions"},
+      {"five dimensions",
+       [=](auto& p) {
+         for (int i = 0; i < 3; ++i) weight(p).add_shape(1);
+       },
+       "table: ", "5 dimensions"},
+      {"an empty dimension", [=](auto& p) { weight(p).set_shape(0, 0); },
+       "table: ", "dimension 0 is 0"},
+      {"an empty row", [=](auto& p) { weight(p).set_shape(1, 0); }, "table: ", "dimension 1 is 0"},
+      {"bytes that overflow",
+       [=](auto& p) {
+         weight(p).set_shape(0, std::uint64_t{1} << 62U);
+         weight(p).set_shape(1, std::uint64_t{1} << 62U);
+       },
+       "table: ", "more than"},
+      {"bytes that wrap to few",
+       [=](auto& p) {
+         weight(p).set_shape(0, std::uint64_t{1} << 32U);
+         weight(p).set_shape(1, std::uint64_t{1} << 30U);
+       },
+       "table: ", "more than"},
+      {"a short hash", [=](auto& p) { weight(p).set_sha256("abc"); },
+       "table: ", "sha256 has 3 bytes"},
+      {"inline data of another size", [=](auto& p) { weight(p).set_data("abcd"); },
+       "table: ", "data has 4 bytes"},
+      {"a mebibyte and more inline",
+       [=](auto& p) { weight(p).set_data(std::string((1U << 20U) + 1, 'x')); },
+       "table: ", "at most"},
+      {"a name with control bytes",
+       [=](auto& p) {
+         weight(p).set_name("a\x1b[2Jb");
+         weight(p).set_sha256("");
+       },
+       "a\\x1b[2Jb: ", "sha256"},
+  });
+}
+
+TEST(CheckProgram, RefusesLiesAboutOrderAndReferences) {
+  ExpectRefused({
+      {"an empty block", [](auto& p) { p.mutable_blocks(1)->clear_operations(); },
+       "layer.0: ", "no operations"},
+      {"an input that is not there", [](auto& p) { Op(p, "layer.0", "q").set_inputs(0, 999); },
+       "layer.0/q: ", "value 999"},
+      {"an output that is not there",
+       [](auto& p) { Op(p, "layer.0", "q").set_outputs(0, 1U << 31U); },
+       "layer.0/q: ", "writes value"},
+      {"a value read before it is written",
+       [](auto& p) { Op(p, "layer.0", "q").set_inputs(0, Op(p, "layer.0", "ffn_act").outputs(0)); },
+       "layer.0/q: ", "before it is written"},
+      {"a value read by its own writer",
+       [](auto& p) { Op(p, "layer.0", "q").set_inputs(0, Op(p, "layer.0", "q").outputs(0)); },
+       "layer.0/q: ", "before it is written"},
+      {"a value written twice",
+       [](auto& p) { Op(p, "layer.0", "v").set_outputs(0, Op(p, "layer.0", "k").outputs(0)); },
+       "layer.0/v: ", "already written"},
+      {"an input port's value written again",
+       [](auto& p) { Op(p, "layer.0", "attn_add").set_outputs(0, p.blocks(1).inputs(0).value()); },
+       "layer.0/attn_add: ", "already written"},
+      {"a port to nowhere", [](auto& p) { p.mutable_blocks(1)->mutable_inputs(0)->set_stream(77); },
+       "layer.0: input 0: ", "stream 77"},
+      {"a port of no value",
+       [](auto& p) { p.mutable_blocks(1)->mutable_outputs(0)->set_value(777); },
+       "layer.0: output 0: ", "value 777"},
+      {"a stream read before its block",
+       [](auto& p) { p.mutable_blocks(1)->mutable_inputs(0)->set_stream(2); },
+       "layer.0: input 0: ", "read before any block writes it"},
+      {"a stream written twice",
+       [](auto& p) { p.mutable_blocks(2)->mutable_outputs(0)->set_stream(1); },
+       "layer.1: output 0: ", "written twice"},
+      {"a stream that enters twice",
+       [](auto& p) { *p.mutable_blocks(1)->add_inputs() = p.blocks(1).inputs(0); },
+       "layer.0: input 1: ", "enters twice"},
+      {"an input passed straight through",
+       [](auto& p) {
+         p.mutable_blocks(1)->mutable_outputs(0)->set_value(p.blocks(1).inputs(0).value());
+       },
+       "layer.0: output 0: ", "belongs to another port"},
+      {"a port of another width",
+       [](auto& p) { p.mutable_blocks(1)->mutable_values(0)->set_width(63); },
+       "layer.0: input 0: ", "different widths"},
+      {"an operation after the sample",
+       [](auto& p) { *p.mutable_blocks(3)->add_operations() = p.blocks(3).operations(0); },
+       "head/outputs: ", "follows a sample"},
+      {"an operation without a kind", [](auto& p) { Op(p, "layer.1", "k").clear_kind(); },
+       "layer.1/k: ", "does not know"},
+      {"a cache appended to twice",
+       [](auto& p) { Op(p, "layer.1", "attention").mutable_attention()->set_cache(0); },
+       "layer.1/attention: ", "used by block 1 too"},
+      {"a cache that is not there",
+       [](auto& p) { Op(p, "layer.1", "attention").mutable_attention()->set_cache(9); },
+       "layer.1/attention: ", "cache 9"},
+      {"too many operands",
+       [](auto& p) {
+         for (int i = 0; i < 100; ++i) Op(p, "layer.0", "q").add_inputs(0);
+       },
+       "layer.0/q: ", "inputs, at most 64"},
+  });
+}
+
+TEST(CheckProgram, RefusesLiesOfLinears) {
+  const auto linear = [](v1::Program& p) -> v1::Linear& {
+    return *Op(p, "layer.0", "attn_out").mutable_linear();
+  };
+  ExpectRefused({
+      {"no such weight", [=](auto& p) { linear(p).set_weight(12345); },
+       "layer.0/attn_out: ", "12345"},
+      {"another's weight",
+       [=](auto& p) { linear(p).set_weight(Op(p, "layer.0", "q").linear().weight()); },
+       "layer.0/attn_out: ", "wide, must be"},
+      {"a vector for a matrix",
+       [=](auto& p) { linear(p).set_weight(Op(p, "layer.0", "attn_norm").norm().gain()); },
+       "layer.0/attn_out: ", "two dimensions"},
+      {"no such bias", [=](auto& p) { linear(p).set_bias(~0U); }, "layer.0/attn_out: ", "bias"},
+      {"a matrix for a bias", [=](auto& p) { linear(p).set_bias(0); },
+       "layer.0/attn_out: ", "[50, 64]"},
+      {"no input form", [=](auto& p) { linear(p).clear_input_form(); },
+       "layer.0/attn_out: ", "input_form 0"},
+      {"integers for float weights",
+       [=](auto& p) { linear(p).set_input_form(v1::INPUT_FORM_A8_32); },
+       "layer.0/attn_out: ", "take no A8_32"},
+      {"integer mode", [=](auto& p) { linear(p).mutable_integer(); },
+       "layer.0/attn_out: ", "not run"},
+      {"no segments", [=](auto& p) { linear(p).clear_segment_ends(); },
+       "layer.0/attn_out: ", "segment_ends"},
+      {"nine segments",
+       [=](auto& p) {
+         linear(p).clear_segment_ends();
+         for (std::uint32_t i = 1; i <= 9; ++i) linear(p).add_segment_ends(i * 32);
+       },
+       "layer.0/attn_out: ", "must have 1 to 8"},
+      {"segments that fall", [=](auto& p) { linear(p).set_segment_ends(1, 32); },
+       "layer.0/attn_out: ", "do not rise"},
+      {"a segment in the middle of a group", [=](auto& p) { linear(p).set_segment_ends(0, 31); },
+       "layer.0/attn_out: ", "31 is not a multiple"},
+      {"segments that end early", [=](auto& p) { linear(p).mutable_segment_ends()->RemoveLast(); },
+       "layer.0/attn_out: ", "end at 96"},
+      {"segments that end late", [=](auto& p) { linear(p).set_segment_ends(3, 160); },
+       "layer.0/attn_out: ", "end at 160"},
+      {"two outputs",
+       [](auto& p) { Op(p, "layer.0", "q").add_outputs(Op(p, "layer.0", "ffn_act").outputs(0)); },
+       "layer.0/q: ", "2 outputs, needs 1"},
+      {"no input", [](auto& p) { Op(p, "layer.0", "q").clear_inputs(); },
+       "layer.0/q: ", "0 inputs"},
+  });
+}
+
+TEST(CheckProgram, RefusesLiesOfAttention) {
+  const auto attention = [](v1::Program& p) -> v1::Attention& {
+    return *Op(p, "layer.1", "attention").mutable_attention();
+  };
+  const char* path = "layer.1/attention: ";
+  ExpectRefused({
+      {"heads that do not divide", [=](auto& p) { attention(p).set_heads(3); }, path, "3 heads"},
+      {"no heads", [=](auto& p) { attention(p).set_heads(0); }, path, "0 heads"},
+      {"more heads than queries", [=](auto& p) { attention(p).set_heads(8); }, path, "queries is"},
+      {"another cache's dims",
+       [](auto& p) { p.mutable_caches(1)->mutable_key_value()->set_value_dim(16); }, path, "wide"},
+      {"no keys", [](auto& p) { Op(p, "layer.1", "attention").mutable_inputs()->RemoveLast(); },
+       path, "2 inputs, needs 3"},
+      {"reads what nobody appended",
+       [=](auto& p) {
+         attention(p).set_appends(false);
+         Op(p, "layer.1", "attention").mutable_inputs()->Truncate(1);
+       },
+       path, "before anything is appended"},
+      {"sees nothing", [=](auto& p) { attention(p).clear_sees(); }, path, "sees 0"},
+      {"prefix", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_PREFIX); }, path,
+       "SEES_PREFIX is not run"},
+      {"cross", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_CROSS); }, path,
+       "SEES_CROSS is not run"},
+      {"spans", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_SPANS); }, path,
+       "SEES_SPANS is not run"},
+      {"bidirectional", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_BIDIRECTIONAL); },
+       path, "not run"},
+      {"a cross cache", [](auto& p) { p.mutable_caches(1)->mutable_key_value()->set_cross(true); },
+       path, "cross cache is not run"},
+      {"a window beyond the cache's",
+       [=](auto& p) {
+         p.mutable_caches(1)->mutable_key_value()->set_window(8);
+         attention(p).set_window(9);
+       },
+       path, "more than the cache's 8"},
+      {"scale NaN", [=](auto& p) { attention(p).set_scale(kNan); }, path, "scale is nan"},
+      {"scale 0", [=](auto& p) { attention(p).set_scale(0); }, path, "scale is 0"},
+      {"an infinite cap", [=](auto& p) { attention(p).set_soft_cap(kInfinity); }, path,
+       "soft_cap is inf"},
+      {"a negative cap", [=](auto& p) { attention(p).set_soft_cap(-1); }, path, "soft_cap is -1"},
+      {"slopes of another length", [=](auto& p) { attention(p).set_slopes(0); }, path, "slopes"},
+      {"sinks that are not there", [=](auto& p) { attention(p).set_sinks(4000); }, path,
+       "sinks is weight 4000"},
+      {"bucket ids alone", [=](auto& p) { attention(p).set_bucket_ids(0); }, path,
+       "need each other"},
+      {"buckets",
+       [=](auto& p) {
+         attention(p).set_bucket_ids(0);
+         attention(p).set_bucket_bias(0);
+       },
+       path, "relative buckets is not run"},
+  });
+}
+
+TEST(CheckProgram, RefusesLiesOfTheOthers) {
+  const auto norm = [](v1::Program& p) -> v1::Norm& {
+    return *Op(p, "layer.0", "q_norm").mutable_norm();
+  };
+  const auto rope = [](v1::Program& p) -> v1::Rope& {
+    return *Op(p, "layer.0", "k_rope").mutable_rope();
+  };
+  const auto embed = [](v1::Program& p) -> v1::Embed& {
+    return *Op(p, "embed", "ids").mutable_embed();
+  };
+  ExpectRefused({
+      {"eps 0", [=](auto& p) { norm(p).set_epsilon(0); }, "layer.0/q_norm: ", "epsilon is 0"},
+      {"eps NaN", [=](auto& p) { norm(p).set_epsilon(kNan); },
+       "layer.0/q_norm: ", "epsilon is nan"},
+      {"no groups", [=](auto& p) { norm(p).set_groups(0); }, "layer.0/q_norm: ", "0 equal groups"},
+      {"groups that do not divide", [=](auto& p) { norm(p).set_groups(3); },
+       "layer.0/q_norm: ", "3 equal"},
+      {"no kind of norm", [=](auto& p) { norm(p).clear_kind(); }, "layer.0/q_norm: ", "kind 0"},
+      {"across rows", [=](auto& p) { norm(p).set_across_rows(true); },
+       "layer.0/q_norm: ", "not run"},
+      {"a gain of another length",
+       [=](auto& p) { norm(p).set_gain(Op(p, "layer.0", "attn_norm").norm().gain()); },
+       "layer.0/q_norm: ", "gain"},
+      {"odd dims", [=](auto& p) { rope(p).set_dims(15); }, "layer.0/k_rope: ", "dims is 15"},
+      {"dims beyond the head", [=](auto& p) { rope(p).set_dims(34); },
+       "layer.0/k_rope: ", "dims is 34"},
+      {"heads that overflow", [=](auto& p) { rope(p).set_heads(1U << 31U); },
+       "layer.0/k_rope: ", "wide"},
+      {"no style", [=](auto& p) { rope(p).clear_style(); }, "layer.0/k_rope: ", "style 0"},
+      {"no magnitude", [=](auto& p) { rope(p).set_magnitude(0); }, "layer.0/k_rope: ", "magnitude"},
+      {"frequencies of another length", [=](auto& p) { rope(p).set_dims(8); },
+       "layer.0/k_rope: ", "frequencies"},
+      {"long frequencies", [=](auto& p) { rope(p).set_long_frequencies(0); },
+       "layer.0/k_rope: ", "not run"},
+      {"sections", [=](auto& p) { rope(p).add_sections(4); }, "layer.0/k_rope: ", "not run"},
+      {"a table too short", [](auto& p) { p.set_vocabulary_size(51); },
+       "embed/ids: ", "50 entries, needs 51"},
+      {"a table of another width",
+       [=](auto& p) { embed(p).set_table(Op(p, "layer.0", "ffn_down").linear().weight()); },
+       "embed/ids: ", "64 wide, must be 96"},
+      {"positions beyond the table",
+       [=](auto& p) {
+         embed(p).set_source(v1::Embed::SOURCE_POSITION);
+         embed(p).set_position_offset(~0U);
+       },
+       "embed/ids: ", "entries, needs 4294967359"},
+      {"types", [=](auto& p) { embed(p).set_source(v1::Embed::SOURCE_TYPE); },
+       "embed/ids: ", "not run"},
+      {"replaceable", [=](auto& p) { embed(p).set_replaceable(true); }, "embed/ids: ", "not run"},
+      {"no function", [](auto& p) { Op(p, "layer.0", "ffn_act").mutable_gate()->clear_function(); },
+       "layer.0/ffn_act: ", "function 0"},
+      {"an unknown function",
+       [](auto& p) {
+         Op(p, "layer.0", "ffn_act").mutable_gate()->set_function(static_cast<v1::Function>(99));
+       },
+       "layer.0/ffn_act: ", "function 99"},
+      {"a negative limit",
+       [](auto& p) { Op(p, "layer.0", "ffn_act").mutable_gate()->set_limit(-2); },
+       "layer.0/ffn_act: ", "limit is -2"},
+      {"a sum of different widths",
+       [](auto& p) {
+         Op(p, "layer.0", "attn_add").set_inputs(1, Op(p, "layer.0", "q").outputs(0));
+       },
+       "layer.0/attn_add: ", "128 wide"},
+      {"a scale that is not a number",
+       [](auto& p) { Op(p, "embed", "scale").mutable_arithmetic()->set_scalar(kNan); },
+       "embed/scale: ", "not finite"},
+      {"no arithmetic", [](auto& p) { Op(p, "embed", "scale").mutable_arithmetic()->clear_kind(); },
+       "embed/scale: ", "kind 0"},
+      {"a gather of another kind",
+       [](auto& p) { Op(p, "head", "outputs").mutable_gather()->set_kind(v1::Gather::KIND_LAST); },
+       "head/outputs: ", "KIND_LAST is not run"},
+      {"a slice beyond the row",
+       [](auto& p) {
+         v1::Operation& op = Op(p, "embed", "scale");
+         op.mutable_gather()->set_kind(v1::Gather::KIND_SLICE);
+         op.mutable_gather()->set_from(~0U);
+       },
+       "embed/scale: ", "ends at column 4294967359"},
+      {"rows of another kind",
+       [](auto& p) { Output(p, 3, Op(p, "head", "norm")).set_rows(v1::ROW_KIND_TOKEN); },
+       "head/norm: ", "rows of kind"},
+      {"a limit above the vocabulary",
+       [](auto& p) { Op(p, "head", "sample").mutable_sample()->set_limit(51); },
+       "head/sample: ", "limit 51"},
+  });
+}
+
+TEST(CheckProgram, RefusesByNameWhatThisVersionDoesNotRun) {
+  const std::pair<const char*, std::function<void(v1::Operation&)>> kinds[] = {
+      {"moe", [](auto& op) { op.mutable_moe(); }},
+      {"convolution", [](auto& op) { op.mutable_convolution(); }},
+      {"pool", [](auto& op) { op.mutable_pool(); }},
+      {"resize", [](auto& op) { op.mutable_resize(); }},
+      {"scan", [](auto& op) { op.mutable_scan(); }},
+      {"recurrence", [](auto& op) { op.mutable_recurrence(); }},
+  };
+  for (const auto& [name, set] : kinds) {
+    v1::Program program = Small();
+    set(Op(program, "layer.1", "ffn_down"));
+    const Status status = CheckProgram(program);
+    EXPECT_EQ(status.code(), Code::kUnimplemented) << name;
+    EXPECT_EQ(status.message(), std::string("layer.1/ffn_down: the operation ") + name +
+                                    " is not run by this version");
+  }
+}
+
+TEST(CheckLimits, NamesTheLimitThatIsWrong) {
+  v1::Limits limits;
+  limits.set_max_rows(8);
+  limits.set_max_outputs(8);
+  limits.set_max_sequences(2);
+  limits.set_pages(4);
+  limits.set_page_positions(16);
+  EXPECT_TRUE(CheckLimits(limits).ok());
+  limits.set_pages(0);
+  EXPECT_NE(CheckLimits(limits).message().find("pages is 0"), std::string::npos);
+  limits.set_pages(~0U);
+  EXPECT_NE(CheckLimits(limits).message().find("pages is 4294967295"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace bramble::program
