@@ -62,7 +62,10 @@ bool FloatEnvironmentIsStandard() {
   volatile float subnormal = 0x1p-140F;
   volatile float half = smallest_normal * 0.5F;
   volatile float twice = subnormal * 2.0F;
-  return std::fegetround() == FE_TONEAREST && half != 0.0F && twice == 0x1p-139F;
+  volatile float one = 1.0F;
+  volatile float below = one - 0x1p-30F;
+  volatile float above = one + 0x1p-30F;
+  return half != 0.0F && twice == 0x1p-139F && below == 1.0F && above == 1.0F;
 }
 
 void SetStandardFloatEnvironment() { std::fesetenv(FE_DFL_ENV); }

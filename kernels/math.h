@@ -77,15 +77,15 @@ inline float Exp(float x) {
 // Near zero an odd polynomial, else 1 - 2 / (e^(2|x|) + 1) with the sign of x. Within 2 ulp.
 inline float Tanh(float x) {
   const float magnitude = std::fabs(x);
-  const float z = x * x;
+  const float z = magnitude * magnitude;
   float p = Fma(-0x1.75e1fcp-8F, z, 0x1.5226a8p-6F);
   p = Fma(p, z, -0x1.b83c5cp-5F);
   p = Fma(p, z, 0x1.110726p-3F);
   p = Fma(p, z, -0x1.555532p-2F);
-  const float near = Fma(x * z, p, x);
+  const float near = Fma(magnitude * z, p, magnitude);
   const float twice = magnitude + magnitude;
   const float far = 1.0F - 2.0F / (Exp(twice < 20.0F ? twice : 20.0F) + 1.0F);
-  return magnitude < 0.625F ? near : std::copysign(far, x);
+  return std::copysign(magnitude < 0.625F ? near : far, x);
 }
 
 // 1 / (1 + e^-x)
@@ -97,29 +97,28 @@ inline float Silu(float x) {
   return x <= -kExpOverflow ? 0.0F : quotient;
 }
 
-// The share of a standard normal distribution below x: (1 + erf(x / sqrt 2)) / 2. For x < 0 it is
-// e^(-x^2 / 2) times a polynomial in (t - 4) / (t + 4), t = |x|, so that small values keep their
-// precision; x^2 is taken with its rounding error.
+// The share of a standard normal distribution below x: (1 + erf(x / sqrt 2)) / 2. For x < 0, with t
+// = |x|, it is e^(-t^2 / 2) * P((t - 3) / (t + 3)) / (t + 3), so that small values keep their
+// precision; t^2 is taken with its rounding error. Within 5 ulp.
 inline float NormalCdf(float x) {
   const float magnitude = std::fabs(x);
   const float t = magnitude < 14.0F ? magnitude : 14.0F;
-  const float u = (t - 4.0F) / (t + 4.0F);
-  float p = Fma(0x1.0f9facp-17F, u, 0x1.bbe9fep-16F);
-  p = Fma(p, u, -0x1.9ad0f0p-15F);
-  p = Fma(p, u, -0x1.885b7ap-13F);
-  p = Fma(p, u, 0x1.4f8c6ep-11F);
-  p = Fma(p, u, 0x1.0a2aeap-11F);
-  p = Fma(p, u, -0x1.16467ap-7F);
-  p = Fma(p, u, 0x1.f9b04cp-6F);
-  p = Fma(p, u, -0x1.25b6a6p-4F);
-  p = Fma(p, u, 0x1.fd751ap-4F);
-  p = Fma(p, u, -0x1.5cf97cp-3F);
-  p = Fma(p, u, 0x1.82b4bcp-4F);
+  const float u = (t - 3.0F) / (t + 3.0F);
+  float p = Fma(0x1.c7370cp-15F, u, 0x1.125beep-13F);
+  p = Fma(p, u, -0x1.00cca2p-12F);
+  p = Fma(p, u, -0x1.0e9992p-10F);
+  p = Fma(p, u, 0x1.0caf74p-10F);
+  p = Fma(p, u, 0x1.c8bcb6p-8F);
+  p = Fma(p, u, -0x1.56d654p-7F);
+  p = Fma(p, u, -0x1.832d0ap-5F);
+  p = Fma(p, u, 0x1.d71386p-3F);
+  p = Fma(p, u, -0x1.04c72ap-1F);
+  p = Fma(p, u, 0x1.754a76p-1F);
   const float square = t * t;
   const float rest = Fma(t, t, -square);
   float e = Exp(-0.5F * square);
   e = Fma(e, -0.5F * rest, e);
-  const float tail = e * p;
+  const float tail = e * (p / (t + 3.0F));
   return x < 0.0F ? tail : 1.0F - tail;
 }
 
