@@ -36,8 +36,4 @@ class StreamDecoder {
   bool at_start_;     // leading spaces are still to be dropped
 };
 
-// The text of `bytes` with U+FFFD for what is not UTF-8. An incomplete but possible tail is left in
-// `tail` if that is not null, else replaced too.
-std::string ReplaceInvalidUtf8(std::string_view bytes, std::string* tail);
-
 }  // namespace bramble::model::text

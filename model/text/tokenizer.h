@@ -75,9 +75,12 @@ class Tokenizer {
 
  private:
   friend class StreamDecoder;
-  // SentencePiece: a space in front of a text was added by us and is not part of it.
+  // Whether a text's first token may carry a space that is not part of the text, and whether all
+  // leading ones are such.
   virtual bool StripsSpacePrefix() const = 0;
   virtual bool StripsAllLeadingSpaces() const = 0;
+  // Whether Bytes(id) begins with a space that stands for U+2581 or for the gap between two words.
+  virtual bool BeginsWithMark(std::uint32_t id) const = 0;
 };
 
 // Checks all of `spec` and builds the tables. InvalidArgument names what is wrong with it (ids out

@@ -92,12 +92,16 @@ struct VocabularySpec {
                          // replacements
   std::optional<bool> add_space_prefix;  // missing: true for SentencePiece kinds, false otherwise
   std::optional<bool> remove_extra_spaces;  // missing: true for unigram, false otherwise
+  bool space_prefix_first_only = false;     // the prefix: not behind special tokens
+  bool space_prefix_unless_space = false;   // the prefix: not where the text begins with a space
   WordPieceRules word_piece;
 
   // What EncodePrompt adds around a plain prompt. Missing: as llama.cpp does (BOS for "llama", and
   // for the `pre` names that say so; [CLS] ... [SEP] for WordPiece; EOS for "t5").
   std::optional<bool> add_bos;
   std::optional<bool> add_eos;
+  // Where a file names other tokens than BOS and EOS, or several: these are added instead.
+  std::vector<std::uint32_t> prompt_prefix, prompt_suffix;
 
   std::optional<std::uint32_t> bos, eos, unknown, padding, end_of_turn, end_of_message;
   std::optional<std::uint32_t> separator, classification, mask;
@@ -106,7 +110,7 @@ struct VocabularySpec {
 // A Hugging Face tokenizer.json (BPE, Unigram, WordPiece). Unimplemented names the normalizer,
 // pre-tokenizer or model that is not known. Ids of bos and eos are not in that file except where
 // its post-processor adds them: a caller that has tokenizer_config.json or config.json sets them.
-// `json`: at most 256 MB.
+// `json`: at most 128 MB.
 Result<VocabularySpec> ReadTokenizerJson(std::string_view json);
 
 // A SentencePiece model file (`tokenizer.model`, `spiece.model`): a protobuf message; unigram and
