@@ -12,6 +12,7 @@
 #include "coordinator/cluster/pipeline.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/serve/generator.h"
+#include "coordinator/serve/serve_plan.h"
 
 namespace bramble::model {
 class Model;
@@ -40,17 +41,6 @@ enum class EngineState {
   kStopping,  // refuses new requests
 };
 const char* EngineStateName(EngineState state);  // "waiting", "loading", ...
-
-// What the scheduler does at this moment.
-struct ServeSnapshot {
-  std::uint32_t running = 0;  // sequences with a place
-  std::uint32_t queued = 0;
-  std::uint32_t pages = 0;
-  std::uint32_t pages_in_use = 0;  // by running sequences
-  std::uint32_t pages_cached = 0;  // kept for prompts that begin alike
-  std::uint32_t steps_in_flight = 0;
-  std::uint64_t steps = 0;
-};
 
 // Everything about the cluster that people and programs ask for, at one moment.
 struct ClusterSnapshot {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,14 +19,17 @@ using RequestId = Named<struct RequestIdTag, std::uint64_t>;
 struct GenerateRequest {
   std::vector<std::uint32_t> prompt_ids;  // at least one
   v1::Sampling sampling;
-  std::uint32_t max_tokens = 0;         // 0: only score the prompt, draw nothing
-  std::vector<std::uint32_t> end_ids;   // drawing one of these ends the answer; it is reported, as the last token
-  bool logprobs = false;                // report each drawn id's log-probability
-  std::uint32_t top_logprobs = 0;       // 0..20
-  bool prompt_logprobs = false;         // report each prompt id's log-probability given those before it
-  std::vector<std::uint32_t> logits_at; // prompt positions whose logits are reported, rising
-  bool logits_of_tokens = false;        // report the logits that each id was drawn from
-  std::string request_id;               // for the logs of every process
+  std::uint32_t max_tokens = 0;  // 0: only score the prompt, draw nothing
+  std::vector<std::uint32_t>
+      end_ids;            // drawing one of these ends the answer; it is reported, as the last token
+  bool logprobs = false;  // report each drawn id's log-probability
+  std::uint32_t top_logprobs = 0;  // 0..20
+  bool prompt_logprobs = false;    // report each prompt id's log-probability given those before it
+  std::vector<std::uint32_t> logits_at;  // prompt positions whose logits are reported, rising
+  bool logits_of_tokens = false;         // report the logits that each id was drawn from
+  // When it ends unfinished, with DeadlineExceeded.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::string request_id;  // for the logs of every process
 };
 
 struct TokenProbability {
@@ -35,9 +39,9 @@ struct TokenProbability {
 
 struct GeneratedToken {
   std::uint32_t id = 0;
-  double logprob = 0;                  // with `logprobs`
-  std::vector<TokenProbability> top;   // with `top_logprobs`, falling
-  std::string logits;                  // with `logits_of_tokens`: little-endian f32
+  double logprob = 0;                 // with `logprobs`
+  std::vector<TokenProbability> top;  // with `top_logprobs`, falling
+  std::string logits;                 // with `logits_of_tokens`: little-endian f32
 };
 
 // Of one prompt position, with `prompt_logprobs` or `logits_at`.
@@ -61,8 +65,8 @@ struct GenerationEnd {
   double seconds_total = 0;
 };
 
-// Hears what becomes of one request. Called on the generator's thread, never two calls at once; must not block and
-// must not call back into the generator (Cancel excepted).
+// Hears what becomes of one request. Called on the generator's thread, never two calls at once;
+// must not block and must not call back into the generator (Cancel excepted).
 class GenerationSink {
  public:
   virtual ~GenerationSink() = default;
@@ -76,9 +80,11 @@ class GenerationSink {
 class Generator {
  public:
   virtual ~Generator() = default;
-  // The sink is called until OnEnd, unless Submit itself fails: InvalidArgument (a request that can never run, with
-  // the limit in the message), ResourceExhausted (the queue is full: try later), Unavailable (no plan is loaded).
-  virtual Result<RequestId> Submit(GenerateRequest request, std::shared_ptr<GenerationSink> sink) = 0;
+  // The sink is called until OnEnd, unless Submit itself fails: InvalidArgument (a request that can
+  // never run, with the limit in the message), ResourceExhausted (the queue is full: try later),
+  // Unavailable (no plan is loaded).
+  virtual Result<RequestId> Submit(GenerateRequest request,
+                                   std::shared_ptr<GenerationSink> sink) = 0;
   // Ends the request soon, with kCancelled. Unknown or ended requests are ignored.
   virtual void Cancel(RequestId id) = 0;
 };

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "common/status.h"
+#include "coordinator/serve/generator.h"
+#include "coordinator/serve/serve_plan.h"
+
+namespace bramble::coordinator {
+
+// InvalidArgument, naming the field and the limit, for a request that no worker could answer under
+// this plan. Everything that a worker would refuse is refused here: there it would end its
+// neighbours' step too.
+Status CheckRequest(const GenerateRequest& request, const ServePlan& plan);
+
+}  // namespace bramble::coordinator
