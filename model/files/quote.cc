@@ -61,7 +61,12 @@ std::string Escape(std::string_view text, std::size_t limit) {
   return out;
 }
 
-std::string Quote(std::string_view name) { return "'" + Escape(name, kNameLimit) + "'"; }
+std::string Quote(std::string_view name) {
+  std::string quoted = "'";
+  quoted += Escape(name, kNameLimit);
+  quoted += '\'';
+  return quoted;
+}
 
 std::string QuotePath(std::string_view path) { return Escape(path, kPathLimit); }
 
