@@ -24,13 +24,13 @@ struct Stage {
 };
 
 struct PipelineOptions {
-  std::uint64_t epoch = 0;
+  std::uint64_t epoch = 0;  // above any that these workers have seen since they came
   v1::Limits limits;
 };
 
 struct LoadProgress {
   std::string node_id;
-  std::uint64_t bytes_done = 0;
+  std::uint64_t bytes_done = 0;  // of its weights: on the worker's disk
   std::uint64_t bytes_total = 0;
 };
 
@@ -48,7 +48,10 @@ class PipelineEvents {
   virtual ~PipelineEvents() = default;
   virtual void OnResult(v1::StepResult result) = 0;
   virtual void OnFailure(v1::StepFailure failure) = 0;
-  // The stream to this worker ended; the pipeline is of no more use. Once a worker at most.
+  // The stream to this worker ended; the pipeline is of no more use, and steps in flight have no
+  // answer. Once a worker at most. When one worker dies its neighbours report too, for their
+  // streams to it ended: Members says who is really gone. A worker that hangs is noticed by Members
+  // first; here after about three seconds.
   virtual void OnLost(const std::string& node_id, const Status& why) = 0;
 };
 
@@ -57,19 +60,24 @@ class Pipeline {
  public:
   // Loads every stage (in parallel) and opens the streams. Blocks until all are ready; fails with
   // the first reason, which names the node. `credentials` present this coordinator's certificate;
-  // each peer must present its node id. `events` must outlive the pipeline; `progress` may be
-  // empty.
+  // each peer must present its node id. `events` must outlive the pipeline, and may be called
+  // before Load returns; `progress` may be empty and is called on gRPC's threads, one call at a
+  // time.
   static Result<std::unique_ptr<Pipeline>> Load(
       std::vector<Stage> stages, const PipelineOptions& options,
       std::shared_ptr<grpc::ChannelCredentials> credentials, PipelineEvents* events,
       const std::function<void(const LoadProgress&)>& progress);
 
+  // Closes.
   virtual ~Pipeline() = default;
+  // In the order of stages.
   virtual const std::vector<LoadedStage>& loaded() const = 0;
   // Queues the step for the first stage. Never blocks. Steps must be numbered 1, 2, 3, ...
+  // The epoch is filled in here. What is queued is bounded by the caller: by the steps that it has
+  // in flight.
   virtual void Send(v1::Step step) = 0;
   // Ends the streams and waits for them; the workers drop the epoch. No event is called after it
-  // returns.
+  // returns. Not from an event.
   virtual void Close() = 0;
 };
 

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bramble/v1/run.pb.h"
+#include "common/status.h"
+#include "worker/link/stage.h"
+#include "worker/store/weight_store.h"
+
+namespace bramble::worker {
+
+struct ShardOptions {
+  std::uint64_t memory_limit = 0;  // bytes, of the whole worker
+  int threads = 1;
+  std::string isa;  // "": the best; as kernels/cpu.h names them
+};
+
+// A part of a program, ready to run.
+struct Shard {
+  Compute compute;  // holds everything
+  v1::MemoryUse memory;
+  std::vector<std::string> variants;  // "matmul/q4_1/avx2"
+  std::uint64_t weight_bytes = 0;     // fetched, as encoded
+};
+
+// Builds the executor of a checked request whose weights are in the store. On the compute thread.
+// `store` is used only during the call.
+Result<Shard> BuildShard(const v1::LoadRequest& request, const ShardOptions& options,
+                         WeightStore* store);
+
+}  // namespace bramble::worker
