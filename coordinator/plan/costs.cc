@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "common/check.h"
 
@@ -33,11 +33,8 @@ Costs::Costs(const PlanRequest& request)
   CHECK(blocks_ > 0 && !request.devices.empty());
   SumWeights(request.model.blocks);
   page_bytes_.assign(1, 0);
-  state_bytes_.assign(1, 0);
   for (const BlockSummary& block : request.model.blocks) {
     page_bytes_.push_back(page_bytes_.back() + block.cache_bytes_a_page);
-    state_bytes_.push_back(state_bytes_.back() +
-                           block.cache_bytes_a_sequence * request.limits.max_sequences);
     output_seconds_.push_back(static_cast<double>(block.output_bytes_a_row) /
                               request.limits.link_bytes_per_second);
   }
@@ -52,14 +49,17 @@ Costs::Costs(const PlanRequest& request)
 void Costs::SumWeights(const std::vector<BlockSummary>& blocks) {
   weight_bytes_.assign(blocks_ * (blocks_ + 1), 0);
   buffer_bytes_.assign(blocks_ * (blocks_ + 1), 0);
-  std::unordered_set<std::string_view> held;
+  std::unordered_map<std::string_view, std::uint64_t> held;
   for (std::size_t first = 0; first < blocks_; ++first) {
     held.clear();
     std::uint64_t bytes = 0;
     std::uint64_t buffer = 0;
     for (std::size_t last = first; last < blocks_; ++last) {
       for (const WeightSummary& weight : blocks[last].weights) {
-        if (held.insert(weight.content).second) bytes += weight.bytes;
+        // A table is a little larger where it is also a matrix: the larger form serves both.
+        std::uint64_t& most = held[weight.content];
+        bytes += std::max(most, weight.bytes) - most;
+        most = std::max(most, weight.bytes);
       }
       buffer = std::max(buffer, blocks[last].buffer_bytes);
       weight_bytes_[RangeIndex(first, last + 1)] = bytes;
@@ -73,13 +73,16 @@ void Costs::SumTimes(const PlanRequest& request) {
     std::vector<double> row(1, 0);
     std::vector<double> prefill(1, 0);
     for (const BlockSummary& block : request.model.blocks) {
+      double read = 0;
+      for (const auto& [encoding, bytes] : block.read_bytes) read += static_cast<double>(bytes);
       double row_seconds = 0;
       double prefill_seconds = 0;
-      for (const WeightSummary& weight : block.weights) {
-        row_seconds +=
-            static_cast<double>(weight.read_bytes_a_row) / BytesPerSecond(device, weight.encoding);
-        const double operations = PrefillOperations(device, weight.encoding);
-        if (operations > 0) prefill_seconds += weight.operations_a_row / operations;
+      for (const auto& [encoding, bytes] : block.read_bytes) {
+        row_seconds += static_cast<double>(bytes) / BytesPerSecond(device, encoding);
+        // Operations go with the bytes of their weights.
+        const double operations = block.operations_a_row * static_cast<double>(bytes) / read;
+        const double speed = PrefillOperations(device, encoding);
+        if (speed > 0 && bytes > 0) prefill_seconds += operations / speed;
       }
       row.push_back(row.back() + row_seconds);
       prefill.push_back(prefill.back() + prefill_seconds);
@@ -97,16 +100,12 @@ std::uint64_t Costs::PageBytes(std::size_t first, std::size_t end) const {
   return page_bytes_[end] - page_bytes_[first];
 }
 
-std::uint64_t Costs::StateBytes(std::size_t first, std::size_t end) const {
-  return state_bytes_[end] - state_bytes_[first];
-}
-
 std::uint64_t Costs::BufferBytes(std::size_t first, std::size_t end) const {
   return buffer_bytes_[RangeIndex(first, end)];
 }
 
 std::uint64_t Costs::Needed(std::size_t first, std::size_t end, std::uint64_t pages) const {
-  return fixed_bytes_ + WeightBytes(first, end) + BufferBytes(first, end) + StateBytes(first, end) +
+  return fixed_bytes_ + WeightBytes(first, end) + BufferBytes(first, end) +
          PageBytes(first, end) * pages;
 }
 

@@ -21,8 +21,7 @@ class Costs {
 
   // Equal content is counted once: a tied embedding costs nothing more where its twin lies.
   std::uint64_t WeightBytes(std::size_t first, std::size_t end) const;
-  std::uint64_t PageBytes(std::size_t first, std::size_t end) const;   // one page in every cache
-  std::uint64_t StateBytes(std::size_t first, std::size_t end) const;  // of all sequences
+  std::uint64_t PageBytes(std::size_t first, std::size_t end) const;  // one page in every cache
   std::uint64_t BufferBytes(std::size_t first, std::size_t end) const;
   // All that a worker needs for the range, its fixed part included.
   std::uint64_t Needed(std::size_t first, std::size_t end, std::uint64_t pages) const;
@@ -49,7 +48,6 @@ class Costs {
   std::vector<std::uint64_t> weight_bytes_;   // by range
   std::vector<std::uint64_t> buffer_bytes_;   // by range
   std::vector<std::uint64_t> page_bytes_;     // of all blocks before
-  std::vector<std::uint64_t> state_bytes_;    // of all blocks before
   std::vector<double> output_seconds_;        // by the block that ends a stage
   std::vector<double> hop_seconds_;           // by device
   std::vector<std::vector<double>> row_;      // by device, of all blocks before

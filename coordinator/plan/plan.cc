@@ -88,7 +88,7 @@ PlannedStage Describe(const PlanRequest& request, const Costs& costs, const Plac
   stage.first_name = request.model.blocks[first].name;
   stage.last_name = request.model.blocks[end - 1].name;
   stage.weight_bytes = costs.WeightBytes(first, end);
-  stage.cache_bytes = costs.PageBytes(first, end) * pages + costs.StateBytes(first, end);
+  stage.cache_bytes = costs.PageBytes(first, end) * pages;
   stage.buffer_bytes = costs.BufferBytes(first, end);
   stage.fixed_bytes = request.limits.fixed_bytes;
   stage.memory_limit_bytes = device.memory_limit_bytes;
@@ -97,17 +97,6 @@ PlannedStage Describe(const PlanRequest& request, const Costs& costs, const Plac
   const double prefill = costs.PrefillSeconds(placement.device, first, end);
   stage.prefill_rows_per_second = prefill > 0 ? 1 / prefill : 0;
   return stage;
-}
-
-std::string ReasonOfStage(const PlannedStage& stage) {
-  std::ostringstream text;
-  text << stage.node_id << " holds " << stage.first_name;
-  if (stage.block_count > 1) text << " to " << stage.last_name;
-  text << ": " << BytesText(stage.weight_bytes) << " weights + " << BytesText(stage.cache_bytes)
-       << " caches + " << BytesText(stage.buffer_bytes) << " buffers + "
-       << BytesText(stage.fixed_bytes) << " itself = " << BytesText(stage.needed_bytes()) << " of "
-       << BytesText(stage.memory_limit_bytes);
-  return std::move(text).str();
 }
 
 std::string ReasonOfSpeed(const Plan& plan) {
@@ -159,10 +148,7 @@ void AddReasons(const PlanRequest& request, const Partition& partition, const Pa
                 Plan& plan) {
   plan.reasons.push_back(ReasonOfSpeed(plan));
   std::set<std::string> used;
-  for (const PlannedStage& stage : plan.stages) {
-    plan.reasons.push_back(ReasonOfStage(stage));
-    used.insert(stage.node_id);
-  }
+  for (const PlannedStage& stage : plan.stages) used.insert(stage.node_id);
   for (const Device& device : request.devices) {
     if (used.count(device.node_id) != 0) continue;
     plan.reasons.push_back(device.node_id + " is not used: no plan with it that fits is faster");

@@ -15,20 +15,18 @@ namespace bramble::coordinator {
 
 // One weight of a block.
 struct WeightSummary {
-  std::string content;  // its SHA-256: a worker holds equal content once
-  v1::Encoding encoding = v1::ENCODING_UNSPECIFIED;
-  std::uint64_t bytes = 0;
-  std::uint64_t read_bytes_a_row =
-      0;  // read to decode one row: all of a matrix, one row of an embedding table
-  double operations_a_row = 0;  // 2 * multiply-adds
+  std::string content;      // equal names: the same tensor, which a worker holds once
+  std::uint64_t bytes = 0;  // in a worker's memory
 };
 
 // One block: the unit of placement.
 struct BlockSummary {
   std::string name;
   std::vector<WeightSummary> weights;
-  std::uint64_t cache_bytes_a_page = 0;      // of all its paged caches
-  std::uint64_t cache_bytes_a_sequence = 0;  // of all its states
+  // Encoded bytes that one decoded row makes a worker read: all of a matrix, one row of a table.
+  std::map<v1::Encoding, std::uint64_t> read_bytes;
+  double operations_a_row = 0;           // 2 * multiply-adds of one row of a prompt
+  std::uint64_t cache_bytes_a_page = 0;  // of all its caches
   std::uint64_t buffer_bytes = 0;  // while it runs; a worker has one buffer for all its blocks
   std::uint64_t output_bytes_a_row = 0;  // of the streams that leave it
 };
@@ -120,6 +118,10 @@ std::string PlanJson(const Plan& plan);
 
 // A table for people, a line a stage, and the reasons below.
 std::string PlanTable(const Plan& plan);
+
+// Why the stage fits: "pi-1 holds embed to layer.9: 40.1 MiB weights + ... = 61.0 MiB of 512.0
+// MiB".
+std::string StageReason(const PlannedStage& stage);
 
 const char* ObjectiveName(Objective objective);             // "throughput", "latency"
 Result<Objective> ParseObjective(const std::string& name);  // InvalidArgument names the two

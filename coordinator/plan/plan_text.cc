@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -21,7 +22,8 @@ nlohmann::ordered_json StageJson(const PlannedStage& stage) {
           {"memory_limit_bytes", stage.memory_limit_bytes},
           {"row_seconds", stage.row_seconds},
           {"hop_seconds", stage.hop_seconds},
-          {"prefill_rows_per_second", stage.prefill_rows_per_second}};
+          {"prefill_rows_per_second", stage.prefill_rows_per_second},
+          {"reason", StageReason(stage)}};
 }
 
 std::vector<std::vector<std::string>> TableRows(const Plan& plan) {
@@ -41,6 +43,17 @@ std::vector<std::vector<std::string>> TableRows(const Plan& plan) {
 }
 
 }  // namespace
+
+std::string StageReason(const PlannedStage& stage) {
+  std::ostringstream text;
+  text << stage.node_id << " holds " << stage.first_name;
+  if (stage.block_count > 1) text << " to " << stage.last_name;
+  text << ": " << BytesText(stage.weight_bytes) << " weights + " << BytesText(stage.cache_bytes)
+       << " caches + " << BytesText(stage.buffer_bytes) << " buffers + "
+       << BytesText(stage.fixed_bytes) << " itself = " << BytesText(stage.needed_bytes()) << " of "
+       << BytesText(stage.memory_limit_bytes);
+  return std::move(text).str();
+}
 
 const char* ObjectiveName(Objective objective) {
   return objective == Objective::kThroughput ? "throughput" : "latency";
@@ -86,6 +99,7 @@ std::string PlanTable(const Plan& plan) {
       }
     }
   }
+  for (const PlannedStage& stage : plan.stages) text << "  " << StageReason(stage) << "\n";
   for (const std::string& reason : plan.reasons) text << "  " << reason << "\n";
   return std::move(text).str();
 }

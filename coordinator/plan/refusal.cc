@@ -49,7 +49,7 @@ std::size_t LargestBlock(const Costs& costs, std::uint64_t pages) {
 Status DoesNotFit(const PlanRequest& request, const Costs& costs, std::uint64_t pages) {
   const std::size_t n = costs.blocks();
   const std::uint64_t weights = costs.WeightBytes(0, n);
-  const std::uint64_t caches = costs.PageBytes(0, n) * pages + costs.StateBytes(0, n);
+  const std::uint64_t caches = costs.PageBytes(0, n) * pages;
   std::ostringstream text;
   text << "model '" << request.model.name << "' does not fit into the memory of "
        << request.devices.size() << (request.devices.size() == 1 ? " worker" : " workers") << ":"

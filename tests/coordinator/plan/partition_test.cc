@@ -38,8 +38,7 @@ class BruteForce {
     for (std::size_t b = first; b < end; ++b) {
       const BlockSummary& block = request_.model.blocks[b];
       for (const WeightSummary& weight : block.weights) held[weight.content] = weight.bytes;
-      caches += block.cache_bytes_a_page * pages_ +
-                block.cache_bytes_a_sequence * request_.limits.max_sequences;
+      caches += block.cache_bytes_a_page * pages_;
       buffer = std::max(buffer, block.buffer_bytes);
     }
     std::uint64_t total = request_.limits.fixed_bytes + caches + buffer;
@@ -87,12 +86,11 @@ PlanRequest RandomRequest(std::mt19937_64& random, std::size_t blocks, std::size
       // Few contents, so that blocks share some. Equal content has equal bytes.
       const std::uint64_t content = below(2 * blocks);
       const std::uint64_t bytes = (1 + content % 7) * kMiB;
-      block.weights.push_back({std::to_string(content),
-                               content % 2 == 0 ? v1::ENCODING_Q4_1 : v1::ENCODING_Q8_0, bytes,
-                               below(4) == 0 ? 4096 : bytes, 0});
+      block.weights.push_back({std::to_string(content), bytes});
+      block.read_bytes[content % 2 == 0 ? v1::ENCODING_Q4_1 : v1::ENCODING_Q8_0] +=
+          below(4) == 0 ? 4096 : bytes;
     }
     block.cache_bytes_a_page = below(3) * kMiB / 2;
-    block.cache_bytes_a_sequence = below(2) * kMiB / 16;
     block.buffer_bytes = below(3) * kMiB;
     block.output_bytes_a_row = 1024 * below(64);
     request.model.blocks.push_back(block);

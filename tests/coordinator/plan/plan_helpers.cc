@@ -9,22 +9,24 @@ ModelSummary TiedModel(std::uint32_t layers, std::uint64_t layer_mib, std::uint6
   model.context_length = 1024;
   BlockSummary embed;
   embed.name = "embed";
-  embed.weights = {{"table", v1::ENCODING_Q8_0, embedding_mib * kMiB, 1024, 0}};
+  embed.weights = {{"table", embedding_mib * kMiB}};
+  embed.read_bytes = {{v1::ENCODING_Q8_0, 1024}};
   embed.output_bytes_a_row = 4096;
   model.blocks.push_back(embed);
   for (std::uint32_t i = 0; i < layers; ++i) {
     BlockSummary layer;
     layer.name = "layer." + std::to_string(i);
-    layer.weights = {{layer.name, v1::ENCODING_Q4_1, layer_mib * kMiB, layer_mib * kMiB,
-                      2.0 * static_cast<double>(layer_mib * kMiB)}};
+    layer.weights = {{layer.name, layer_mib * kMiB}};
+    layer.read_bytes = {{v1::ENCODING_Q4_1, layer_mib * kMiB}};
+    layer.operations_a_row = 2.0 * static_cast<double>(layer_mib * kMiB);
     layer.cache_bytes_a_page = cache_bytes_a_page;
     layer.output_bytes_a_row = 4096;
     model.blocks.push_back(layer);
   }
   BlockSummary head;
   head.name = "head";
-  head.weights = {{"table", v1::ENCODING_Q8_0, embedding_mib * kMiB, embedding_mib * kMiB,
-                   2.0 * static_cast<double>(embedding_mib * kMiB)}};
+  head.weights = {{"table", embedding_mib * kMiB}};
+  head.read_bytes = {{v1::ENCODING_Q8_0, embedding_mib * kMiB}};
   model.blocks.push_back(head);
   return model;
 }

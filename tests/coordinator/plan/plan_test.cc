@@ -86,7 +86,7 @@ TEST(Plan, PlacesBlocksAsTheTableSays) {
 TEST(Plan, UsesNoMoreStagesThanTheSlowestOneNeeds) {
   // One layer is so large that nothing is won by cutting the rest any further.
   ModelSummary model = TiedModel(3, 1, 0, 0);
-  model.blocks[2].weights[0].bytes = model.blocks[2].weights[0].read_bytes_a_row = 100 * kMiB;
+  model.blocks[2].weights[0].bytes = model.blocks[2].read_bytes[v1::ENCODING_Q4_1] = 100 * kMiB;
   std::vector<Device> devices;
   for (const char* name : {"a", "b", "c", "d", "e"}) devices.push_back(Worker(name, 1000, 100));
   const Result<Plan> plan = MakePlan({model, devices, NoOverhead(), Objective::kThroughput});
