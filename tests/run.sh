@@ -33,12 +33,7 @@ cmake --preset test >/dev/null
 cmake --build --preset test --parallel "$(nproc)"
 
 step "Python for the tests of processes"
-venv=build/venv
-if ! [ -x $venv/bin/python ]; then python3 -m venv $venv; fi
-if ! $venv/bin/python -m pip install -q --disable-pip-version-check -r tests/process/requirements.txt; then
-  echo "The Python packages of tests/process/requirements.txt could not be installed." >&2
-  exit 1
-fi
+tools/test-venv
 
 step "Models"
 models=$(tools/get-models)
