@@ -109,7 +109,12 @@ class SettingsReader {
     for (const Setting* row : rows_) {
       if (IsSteering(*row)) continue;
       const Settings::Value& value = settings_.values_.find(row->name)->second;
-      text += value.set ? ConfigLine(*row, value.written) : "# " + KeyName(*row) + ":";
+      const bool hidden = row->type == SettingType::kSecret && value.written.empty();
+      if (value.set && !hidden) {
+        text += ConfigLine(*row, value.written);
+      } else {
+        text += "# " + KeyName(*row) + ":" + (value.set ? " (hidden)" : "");
+      }
       text += "  # " + value.origin + "\n";
     }
     return text;
@@ -176,7 +181,7 @@ class SettingsReader {
   static Status ConvertSecret(const GivenValue& given, Settings::Value* value) {
     if (given.is_secret) {
       value->text = given.texts[0];
-      value->written = {"(hidden)"};
+      value->written.clear();
       return {};
     }
     auto secret = ReadSecret(given.texts[0]);

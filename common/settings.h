@@ -81,7 +81,7 @@ class Settings {
   struct Value {
     SettingType type = SettingType::kText;
     bool set = false;
-    std::vector<std::string> written;  // as it was (a secret that was a variable: hidden)
+    std::vector<std::string> written;  // empty: a secret that was a variable
     std::string origin = "not set";
     std::string text;
     std::vector<std::string> texts;

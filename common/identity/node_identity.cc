@@ -39,6 +39,15 @@ Status CheckSignature(X509* leaf, const std::vector<CertificatePtr>& roots) {
                             X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get())));
 }
 
+Result<NodeIdentity> LoadFrom(const std::string& folder) {
+  ASSIGN_OR_RETURN(const std::string key, ReadSmallFile(JoinPath(folder, "key.pem"), kLargestFile));
+  ASSIGN_OR_RETURN(const std::string chain,
+                   ReadSmallFile(JoinPath(folder, "chain.pem"), kLargestFile));
+  ASSIGN_OR_RETURN(const std::string root,
+                   ReadSmallFile(JoinPath(folder, "root.pem"), kLargestFile));
+  return MakeNodeIdentity(key, chain, root);
+}
+
 }  // namespace
 
 Result<KeyAndRequest> MakeKeyAndRequest(std::string_view name) {
@@ -108,12 +117,23 @@ std::string IdentityStore::root_path() const {
 }
 
 Result<NodeIdentity> IdentityStore::Load() const {
-  ASSIGN_OR_RETURN(const std::string key, ReadSmallFile(key_path(), kLargestFile));
-  ASSIGN_OR_RETURN(const std::string chain, ReadSmallFile(chain_path(), kLargestFile));
-  ASSIGN_OR_RETURN(const std::string root, ReadSmallFile(root_path(), kLargestFile));
-  auto identity = MakeNodeIdentity(key, chain, root);
-  if (!identity.ok()) return identity.status().WithContext("the identity in '" + folder_ + "'");
-  return identity;
+  std::string tried;
+  for (;;) {
+    // The link is followed once, so that all three files are of one version. A writer may remove
+    // that version meanwhile; then the link has moved on, and so do we.
+    std::error_code error;
+    const std::string version =
+        std::filesystem::read_symlink(JoinPath(folder_, kCurrent), error).string();
+    if (error)
+      return NotFound("there is no identity in '", folder_,
+                      "' yet: the node has not joined a cluster");
+    auto identity = LoadFrom(JoinPath(folder_, version));
+    if (identity.ok()) return identity;
+    if (identity.status().code() != Code::kNotFound || version == tried) {
+      return identity.status().WithContext("the identity in '" + folder_ + "'");
+    }
+    tried = version;
+  }
 }
 
 Status IdentityStore::Save(const NodeIdentity& identity) const {
