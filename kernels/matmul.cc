@@ -4,9 +4,13 @@
 #include "kernels/encodings/k_types.h"
 #include "kernels/encodings/legacy.h"
 #include "kernels/encodings/small_types.h"
+#include "kernels/panels/pack.h"
 #include "kernels/portable/matmul_a8.h"
 #include "kernels/portable/matmul_f32.h"
 #include "kernels/portable/matmul_layout.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
@@ -35,8 +39,73 @@ constexpr MatmulKernel PortableF32(const char* name) {
           portable::RunF32<kEncoding>};
 }
 
+#if defined(__x86_64__)
+template <Encoding kEncoding>
+constexpr MatmulKernel OnPanels(const char* name, InputForm form, void (*run)(const MatmulArgs&)) {
+  return {name,
+          kEncoding,
+          form,
+          kAvx2,
+          panels::PackedBytesOf<kEncoding>,
+          panels::PackOf<kEncoding>,
+          panels::UnpackRowOf<kEncoding>,
+          run};
+}
+
+template <Encoding kEncoding>
+void RunDecodedAvx2(const MatmulArgs& args) {
+  portable::RunDecoded(args, *FindEncoding(kEncoding), x86::AddPieceAvx2);
+}
+
+template <Encoding kEncoding>
+constexpr MatmulKernel DecodedAvx2(const char* name) {
+  MatmulKernel kernel = PortableF32<kEncoding>(name);
+  kernel.needs = kAvx2;
+  kernel.run = RunDecodedAvx2<kEncoding>;
+  return kernel;
+}
+#endif
+
 // Those of one encoding and form: best first, the last one needs nothing.
 constexpr MatmulKernel kKernels[] = {
+#if defined(__x86_64__)
+    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/avx2", InputForm::kA8, x86::MatmulQ4_0Avx2),
+    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/avx2", InputForm::kA8, x86::MatmulQ4_1Avx2),
+    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/avx2", InputForm::kA8, x86::MatmulQ5_0Avx2),
+    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/avx2", InputForm::kA8, x86::MatmulQ5_1Avx2),
+    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/avx2", InputForm::kA8, x86::MatmulQ8_0Avx2),
+    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/avx2", InputForm::kA8, x86::MatmulQ2_KAvx2),
+    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/avx2", InputForm::kA8, x86::MatmulQ3_KAvx2),
+    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/avx2", InputForm::kA8, x86::MatmulQ4_KAvx2),
+    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/avx2", InputForm::kA8, x86::MatmulQ5_KAvx2),
+    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/avx2", InputForm::kA8, x86::MatmulQ6_KAvx2),
+    OnPanels<Encoding::kF32>("matmul/f32/f32/avx2", InputForm::kF32, x86::MatmulF32Avx2),
+    OnPanels<Encoding::kF16>("matmul/f16/f32/avx2", InputForm::kF32, x86::MatmulF16Avx2),
+    OnPanels<Encoding::kBf16>("matmul/bf16/f32/avx2", InputForm::kF32, x86::MatmulBf16Avx2),
+    DecodedAvx2<Encoding::kQ4_0>("matmul/q4_0/f32/avx2"),
+    DecodedAvx2<Encoding::kQ4_1>("matmul/q4_1/f32/avx2"),
+    DecodedAvx2<Encoding::kQ5_0>("matmul/q5_0/f32/avx2"),
+    DecodedAvx2<Encoding::kQ5_1>("matmul/q5_1/f32/avx2"),
+    DecodedAvx2<Encoding::kQ8_0>("matmul/q8_0/f32/avx2"),
+    DecodedAvx2<Encoding::kQ2_K>("matmul/q2_k/f32/avx2"),
+    DecodedAvx2<Encoding::kQ3_K>("matmul/q3_k/f32/avx2"),
+    DecodedAvx2<Encoding::kQ4_K>("matmul/q4_k/f32/avx2"),
+    DecodedAvx2<Encoding::kQ5_K>("matmul/q5_k/f32/avx2"),
+    DecodedAvx2<Encoding::kQ6_K>("matmul/q6_k/f32/avx2"),
+    DecodedAvx2<Encoding::kIq4Nl>("matmul/iq4_nl/f32/avx2"),
+    DecodedAvx2<Encoding::kIq4Xs>("matmul/iq4_xs/f32/avx2"),
+    DecodedAvx2<Encoding::kIq2Xxs>("matmul/iq2_xxs/f32/avx2"),
+    DecodedAvx2<Encoding::kIq2Xs>("matmul/iq2_xs/f32/avx2"),
+    DecodedAvx2<Encoding::kIq2S>("matmul/iq2_s/f32/avx2"),
+    DecodedAvx2<Encoding::kIq3Xxs>("matmul/iq3_xxs/f32/avx2"),
+    DecodedAvx2<Encoding::kIq3S>("matmul/iq3_s/f32/avx2"),
+    DecodedAvx2<Encoding::kIq1S>("matmul/iq1_s/f32/avx2"),
+    DecodedAvx2<Encoding::kIq1M>("matmul/iq1_m/f32/avx2"),
+    DecodedAvx2<Encoding::kTq1_0>("matmul/tq1_0/f32/avx2"),
+    DecodedAvx2<Encoding::kTq2_0>("matmul/tq2_0/f32/avx2"),
+    DecodedAvx2<Encoding::kMxfp4>("matmul/mxfp4/f32/avx2"),
+    DecodedAvx2<Encoding::kNvfp4>("matmul/nvfp4/f32/avx2"),
+#endif
     PortableA8<Encoding::kQ4_0, FormatQ4_0>("matmul/q4_0/a8/portable"),
     PortableA8<Encoding::kQ4_1, FormatQ4_1>("matmul/q4_1/a8/portable"),
     PortableA8<Encoding::kQ5_0, FormatQ5_0>("matmul/q5_0/a8/portable"),

@@ -1,0 +1,56 @@
+// The rows of x86: each equals the portable one to the bit. Only declarations: files with
+// instruction-set flags include this.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/activation.h"
+#include "kernels/attention.h"
+#include "kernels/matmul.h"
+
+namespace bramble::kernels::x86 {
+
+bool QuantizeA8Avx2(const float* x, std::size_t n, std::byte* row);
+
+// On the layouts of kernels/panels/layouts.h.
+void MatmulQ4_0Avx2(const MatmulArgs& args);
+void MatmulQ4_1Avx2(const MatmulArgs& args);
+void MatmulQ5_0Avx2(const MatmulArgs& args);
+void MatmulQ5_1Avx2(const MatmulArgs& args);
+void MatmulQ8_0Avx2(const MatmulArgs& args);
+void MatmulQ2_KAvx2(const MatmulArgs& args);
+void MatmulQ3_KAvx2(const MatmulArgs& args);
+void MatmulQ4_KAvx2(const MatmulArgs& args);
+void MatmulQ5_KAvx2(const MatmulArgs& args);
+void MatmulQ6_KAvx2(const MatmulArgs& args);
+void MatmulF32Avx2(const MatmulArgs& args);
+void MatmulF16Avx2(const MatmulArgs& args);
+void MatmulBf16Avx2(const MatmulArgs& args);
+
+// An inner loop of portable/matmul_f32.h.
+void AddPieceAvx2(const float* weights, std::size_t inputs, const std::byte* input,
+                  std::size_t input_stride, std::size_t rows, float* sums);
+
+void RmsNormAvx2(const float* x, const float* gain, const float* bias, float epsilon, std::size_t n,
+                 float* y);
+void LayerNormAvx2(const float* x, const float* gain, const float* bias, float epsilon,
+                   std::size_t n, float* y);
+void L2NormAvx2(const float* x, const float* gain, const float* bias, float epsilon, std::size_t n,
+                float* y);
+
+void RopeHalfAvx2(const float* x, const float* cosines, const float* sines, std::size_t pairs,
+                  std::size_t heads, std::size_t head_dim, float* y);
+
+void AttentionAvx2(const AttentionArgs& args);
+
+void SoftCapAvx2(const float* a, float scalar, std::size_t n, float* y);
+
+void FloatsToHalvesAvx2(const float* x, std::size_t n, std::uint16_t* y);
+
+// `function` is one of kernels/activation.h; the tables bind it.
+void ActivateAvx2(Function function, const float* x, std::size_t n, float* y);
+void GateAvx2(Function function, const float* a, const float* b, float limit, float offset,
+              std::size_t n, float* y);
+
+}  // namespace bramble::kernels::x86
