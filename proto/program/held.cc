@@ -95,6 +95,19 @@ class Collector {
       matrices_;
 };
 
+// Bytes that a packed block may take beyond its encoded ones: kernels for these unpack the 6-bit
+// scales into bytes.
+std::uint64_t UnpackedScales(v1::Encoding encoding) {
+  switch (encoding) {
+    case v1::ENCODING_Q3_K:
+    case v1::ENCODING_Q4_K:
+    case v1::ENCODING_Q5_K:
+      return 4;
+    default:
+      return 0;
+  }
+}
+
 std::uint64_t Aligned(std::uint64_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
@@ -109,8 +122,10 @@ HeldWeights HoldWeights(const v1::Program& program, std::uint32_t first_block,
 std::uint64_t HeldBytes(const v1::Program& program, const HeldWeight& item) {
   const v1::Weight& weight = program.weights(static_cast<int>(item.weight));
   if (item.form != HeldForm::kMatrix) return Aligned(WeightBytes(weight));
+  const kernels::EncodingInfo& info = *FindEncoding(weight.encoding());
+  const std::uint64_t block_bytes = info.block_bytes + UnpackedScales(weight.encoding());
   const std::uint64_t panels = (WeightRows(weight) + kPanelRows - 1) / kPanelRows;
-  return Aligned(panels * kPanelRows * WeightRowBytes(weight));
+  return Aligned(panels * kPanelRows * (weight.shape(1) / info.block_values) * block_bytes);
 }
 
 std::uint64_t HeldBytes(const v1::Program& program, const HeldWeights& held) {

@@ -1,0 +1,314 @@
+#include "worker/exec/executor.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "kernels/a8.h"
+#include "kernels/cpu.h"
+#include "proto/program/check.h"
+#include "proto/program/memory.h"
+#include "proto/program/plan_buffers.h"
+#include "proto/program/schedule.h"
+#include "proto/program/weights.h"
+#include "worker/exec/compile.h"
+#include "worker/exec/region.h"
+#include "worker/exec/sequences.h"
+#include "worker/exec/team.h"
+#include "worker/exec/weights.h"
+
+namespace bramble::worker {
+namespace {
+
+static_assert(sizeof(Row) <= program::kRowBytes && sizeof(OutputRow) <= program::kRowBytes);
+
+int ChooseThreads(int asked) {
+  int threads = asked;
+  if (threads == 0) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    threads = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  }
+  return std::clamp(threads, 1, static_cast<int>(program::kMaxThreads));
+}
+
+Status CheckMemory(const program::MemoryNeed& need, std::uint64_t limit) {
+  // Beyond this no machine has memory, and sums of bytes would not fit a size.
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 47U;
+  const std::uint64_t allowed = limit == 0 ? kMost : std::min(limit, kMost);
+  if (need.total <= allowed) return {};
+  return Exhausted("needs ", need.total, " bytes (weights ", need.weight_bytes, ", caches ",
+                   need.cache_bytes, ", buffers ", need.buffer_bytes, "), allowed are ", allowed);
+}
+
+// The parts of the buffers' memory, one behind the other.
+struct BufferParts {
+  std::uint64_t arena;
+  std::uint64_t thread_scratch;
+  std::uint64_t samplers;
+  std::uint64_t sequences;
+};
+
+// A stream that crosses the shard's border.
+struct Crossing {
+  std::string name;
+  v1::RowKind rows;
+  RowsView view;
+};
+
+class ProgramExecutor final : public Executor {
+ public:
+  ProgramExecutor(const v1::Program& shard, const v1::Limits& limits, int threads)
+      : program_(shard), limits_(limits), team_(threads) {}
+
+  Status Load(const ExecutorOptions& options, WeightSource& source);
+  Status Run(const v1::Step& step, std::span<const std::span<const std::byte>> inputs,
+             StepOutput& out) override;
+  v1::MemoryUse MemoryUse() const override { return memory_; }
+  std::vector<std::string> Variants() const override {
+    return {variants_.begin(), variants_.end()};
+  }
+
+ private:
+  Status CheckFrequencies() const;
+  Status AllocateBuffers(const program::BufferPlan& plan, const program::PageLayout& pages);
+  void BindCrossings(const Binder& binder);
+  Status CheckInputs(const v1::Step& step,
+                     std::span<const std::span<const std::byte>> inputs) const;
+  void TakeInputs(std::span<const std::span<const std::byte>> inputs);
+  void Compute(const StepContext& context);
+  void RunLevel(const Level& level, const StepContext& context, int thread);
+  Status FaultStatus(StepOutput& out) const;
+  void GiveOutputs(StepOutput& out) const;
+
+  const v1::Program program_;
+  const v1::Limits limits_;
+  program::Schedule schedule_;
+  Team team_;
+  LoadedWeights weights_;
+  Region cache_;
+  Region buffers_;
+  BufferParts at_{};  // offsets into buffers_
+  std::unique_ptr<Sequences> sequences_;
+  std::vector<Level> levels_;
+  std::vector<Crossing> entering_;
+  std::vector<Crossing> leaving_;
+  bool samples_ = false;
+  FirstFault fault_;
+  v1::MemoryUse memory_;
+  std::set<std::string> variants_;
+};
+
+Status ProgramExecutor::Load(const ExecutorOptions& options, WeightSource& source) {
+  kernels::Features features = kernels::kNothing;
+  if (kernels::ChooseIsa(options.isa, &features) != kernels::IsaChoice::kOk) {
+    return Invalid("instruction set '", program::Printable(options.isa, "unnamed", 0),
+                   "' is unknown or not this CPU's; there are ", kernels::IsaNames());
+  }
+  const program::PageLayout pages = program::LayOutPages(program_, limits_);
+  schedule_ = program::MakeSchedule(program_);
+  const program::BufferPlan plan = program::PlanBuffers(schedule_, limits_);
+  RETURN_IF_ERROR(AllocateBuffers(plan, pages));
+  ASSIGN_OR_RETURN(weights_, LoadedWeights::Load(program_, features, team_, source));
+  RETURN_IF_ERROR(CheckFrequencies());
+  memory_.set_weight_bytes(weights_.bytes());
+  memory_.set_cache_bytes(cache_.size());
+  memory_.set_buffer_bytes(buffers_.size() +
+                           program::kRowBytes *
+                               (std::uint64_t{limits_.max_rows()} + limits_.max_outputs()));
+  const Binder binder{program_,
+                      limits_,
+                      schedule_,
+                      plan,
+                      pages,
+                      weights_,
+                      features,
+                      buffers_.data() + at_.arena,
+                      buffers_.data() + at_.thread_scratch,
+                      program::ThreadScratchBytes(program_),
+                      buffers_.data() + at_.samplers,
+                      program::SamplerCount(program_, limits_),
+                      variants_};
+  levels_ = Compile(binder);
+  BindCrossings(binder);
+  samples_ = program::SamplerCount(program_, limits_) > 0;
+  return {};
+}
+
+// The reduction of an angle is exact below 2^31 radians (kernels/rope.h).
+Status ProgramExecutor::CheckFrequencies() const {
+  for (const v1::Block& block : program_.blocks()) {
+    for (const v1::Operation& op : block.operations()) {
+      if (!op.has_rope()) continue;
+      const float* frequencies = weights_.vector(op.rope().frequencies()).numbers();
+      for (std::uint32_t i = 0; i < op.rope().dims() / 2; ++i) {
+        if (std::abs(double{frequencies[i]}) * program_.context_length() < 0x1p31) continue;
+        return Invalid(block.name(), "/", op.name(), ": a frequency of ", frequencies[i],
+                       " radians is too large for a context of ", program_.context_length());
+      }
+    }
+  }
+  return {};
+}
+
+Status ProgramExecutor::AllocateBuffers(const program::BufferPlan& plan,
+                                        const program::PageLayout& pages) {
+  at_.arena = 0;
+  at_.thread_scratch = plan.bytes;
+  at_.samplers = at_.thread_scratch + program::kMaxThreads * program::ThreadScratchBytes(program_);
+  at_.sequences =
+      at_.samplers + program::SamplerCount(program_, limits_) * program::SamplerBytes(program_);
+  const std::uint64_t end =
+      at_.sequences + program::SequenceBytes(program_, limits_) * limits_.max_sequences();
+  ASSIGN_OR_RETURN(buffers_, Region::Allocate(end, "the buffers"));
+  ASSIGN_OR_RETURN(cache_, Region::Allocate(pages.page_bytes * limits_.pages(), "the caches"));
+  sequences_ = std::make_unique<Sequences>(program_, limits_, buffers_.data() + at_.sequences,
+                                           cache_.data(), pages.page_bytes);
+  return {};
+}
+
+void ProgramExecutor::BindCrossings(const Binder& binder) {
+  for (int i = 0; i < program_.streams_size(); ++i) {
+    const v1::Stream& stream = program_.streams(i);
+    const auto index = static_cast<std::size_t>(i);
+    const Crossing crossing{program::Printable(stream.name(), "stream", index), stream.rows(),
+                            binder.View(schedule_.of_stream[index])};
+    if (stream.enters()) entering_.push_back(crossing);
+    if (stream.leaves()) leaving_.push_back(crossing);
+  }
+}
+
+Status ProgramExecutor::CheckInputs(const v1::Step& step,
+                                    std::span<const std::span<const std::byte>> inputs) const {
+  std::uint64_t rows = 0;
+  std::uint64_t outputs = 0;
+  for (const v1::Span& span : step.spans()) {
+    rows += static_cast<std::uint64_t>(span.ids_size());
+    outputs += static_cast<std::uint64_t>(span.outputs_size());
+  }
+  if (inputs.size() != entering_.size()) {
+    return Invalid("activations: ", inputs.size(), " streams came, ", entering_.size(), " enter");
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Crossing& crossing = entering_[i];
+    const std::uint64_t want = (crossing.rows == v1::ROW_KIND_TOKEN ? rows : outputs) *
+                               crossing.view.width * sizeof(float);
+    if (inputs[i].size() != want) {
+      return Invalid("activations[", i, "] (", crossing.name, ") has ", inputs[i].size(),
+                     " bytes, the step needs ", want);
+    }
+  }
+  return {};
+}
+
+void ProgramExecutor::TakeInputs(std::span<const std::span<const std::byte>> inputs) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const RowsView& view = entering_[i].view;
+    const std::size_t row_bytes = view.width * sizeof(float);
+    for (std::size_t r = 0; r * row_bytes < inputs[i].size(); ++r) {
+      std::memcpy(view.bytes(r), inputs[i].data() + r * row_bytes, row_bytes);
+    }
+  }
+}
+
+Status ProgramExecutor::Run(const v1::Step& step,
+                            std::span<const std::span<const std::byte>> inputs, StepOutput& out) {
+  out = StepOutput();
+  RETURN_IF_ERROR(sequences_->Close(step));
+  RETURN_IF_ERROR(CheckInputs(step, inputs));
+  RETURN_IF_ERROR(sequences_->Begin(step));
+  StepContext context;
+  context.sequences = sequences_.get();
+  context.rows = sequences_->rows();
+  context.outputs = sequences_->outputs();
+  context.fault = &fault_;
+  if (context.rows.empty()) {
+    GiveOutputs(out);
+    return {};
+  }
+  if (samples_) out.outputs.resize(context.outputs.size());
+  context.results = out.outputs;
+  TakeInputs(inputs);
+  fault_.Clear();
+  Compute(context);
+  if (fault_.any()) return FaultStatus(out);
+  sequences_->Commit();
+  GiveOutputs(out);
+  return {};
+}
+
+void ProgramExecutor::Compute(const StepContext& context) {
+  team_.Run([&](int thread) {
+    for (const Level& level : levels_) {
+      RunLevel(level, context, thread);
+      team_.Barrier();
+      if (fault_.AnyBelow(level.end)) return;
+    }
+  });
+}
+
+void ProgramExecutor::RunLevel(const Level& level, const StepContext& context, int thread) {
+  std::uint64_t total = 0;
+  for (const auto& task : level.tasks) total += task->Items(context);
+  for (Team::Range range = team_.Take(total); !range.empty(); range = team_.Take(total)) {
+    // A range may reach over several tasks.
+    std::uint64_t begin = 0;
+    for (const auto& task : level.tasks) {
+      const std::uint64_t end = begin + task->Items(context);
+      const std::uint64_t first = std::max(range.first, begin);
+      const std::uint64_t last = std::min(range.last, end);
+      if (first < last) task->Run(context, first - begin, last - begin, thread);
+      begin = end;
+    }
+  }
+}
+
+Status ProgramExecutor::FaultStatus(StepOutput& out) const {
+  const program::Node& node = schedule_.nodes[fault_.node()];
+  const v1::Block& block = program_.blocks(static_cast<int>(node.block));
+  const v1::Operation& op = block.operations(static_cast<int>(node.operation));
+  // The node quantizes or inspects what its operation reads.
+  const v1::RowKind rows =
+      op.has_sample() ? v1::ROW_KIND_OUTPUT : schedule_.tensors[node.source].rows;
+  const std::uint32_t row =
+      rows == v1::ROW_KIND_TOKEN ? fault_.row() : sequences_->outputs()[fault_.row()].row;
+  out.outputs.clear();
+  out.failed_sequence = sequences_->rows()[row].sequence;
+  return Invalid(program::Printable(block.name(), "block", node.block), "/",
+                 program::Printable(op.name(), "operation", node.operation),
+                 ": its input is not finite (sequence ", *out.failed_sequence, ", position ",
+                 sequences_->rows()[row].position, ")");
+}
+
+void ProgramExecutor::GiveOutputs(StepOutput& out) const {
+  for (const Crossing& crossing : leaving_) {
+    const std::size_t rows = crossing.rows == v1::ROW_KIND_TOKEN ? sequences_->rows().size()
+                                                                 : sequences_->outputs().size();
+    const std::size_t row_bytes = crossing.view.width * sizeof(float);
+    std::string& bytes = out.activations.emplace_back();
+    bytes.reserve(rows * row_bytes);
+    for (std::size_t r = 0; r < rows; ++r) {
+      bytes.append(reinterpret_cast<const char*>(crossing.view.bytes(r)), row_bytes);
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Executor>> Executor::Create(const v1::Program& shard,
+                                                   const v1::Limits& limits,
+                                                   const ExecutorOptions& options,
+                                                   WeightSource& source) {
+  RETURN_IF_ERROR(program::CheckProgram(shard));
+  RETURN_IF_ERROR(program::CheckLimits(limits));
+  RETURN_IF_ERROR(CheckMemory(program::Memory(shard, limits), options.memory_limit));
+  auto executor = std::make_unique<ProgramExecutor>(shard, limits, ChooseThreads(options.threads));
+  RETURN_IF_ERROR(executor->Load(options, source));
+  return std::unique_ptr<Executor>(std::move(executor));
+}
+
+}  // namespace bramble::worker

@@ -1,0 +1,179 @@
+#include "worker/exec/matrix_tasks.h"
+
+#include <algorithm>
+
+#include "kernels/a8.h"
+#include "kernels/attention.h"
+#include "worker/exec/append.h"
+
+namespace bramble::worker {
+namespace {
+
+// The count of memory (proto/program) has its own copies of these: it may not see the kernels.
+static_assert(kernels::A8RowBytes(32) == 48);
+static_assert(kernels::AttentionScratchFloats(3, 64) == 3 * (256 + 64 + 2));
+
+// Inputs of so many bytes stay in a core's second cache while the panels go by.
+constexpr std::size_t kInputBytes = 256 * 1024;
+
+class LinearTask final : public Task {
+ public:
+  LinearTask(const Binder& binder, const program::Node& node)
+      : weight_(binder.weights.matrix(node.block, node.operation)) {
+    const v1::Operation& op = binder.OperationOf(node);
+    std::uint32_t source = binder.schedule.of_value[node.block][op.inputs(0)];
+    if (op.linear().input_form() == v1::INPUT_FORM_A8_32) {
+      source = binder.schedule.quantized[source];
+    }
+    input_ = binder.View(source);
+    output_ = binder.Output(node);
+    rows_ = binder.schedule.tensors[node.tensor].rows;
+    bias_ = binder.Numbers(op.linear().has_bias(), op.linear().bias());
+    panels_ = kernels::Panels(weight_.shape);
+    piece_ = std::max<std::size_t>(kInputBytes / input_.stride, 16);
+    binder.variants.insert(weight_.kernel->name);
+  }
+
+  std::uint64_t Items(const StepContext& step) const override {
+    return (RowCount(step, rows_) + piece_ - 1) / piece_ * panels_;
+  }
+
+  void Run(const StepContext& step, std::uint64_t first, std::uint64_t last, int) const override {
+    const std::size_t rows = RowCount(step, rows_);
+    while (first < last) {
+      const std::size_t piece = first / panels_;
+      const std::size_t begin = first % panels_;
+      const std::size_t end = std::min<std::uint64_t>(panels_, begin + (last - first));
+      RunPanels(piece * piece_, std::min(rows, (piece + 1) * piece_), begin, end);
+      first += end - begin;
+    }
+  }
+
+ private:
+  void RunPanels(std::size_t first_row, std::size_t last_row, std::size_t first_panel,
+                 std::size_t last_panel) const {
+    kernels::MatmulArgs args{};
+    args.shape = &weight_.shape;
+    args.packed = weight_.data;
+    args.input = input_.bytes(first_row);
+    args.input_stride = input_.stride;
+    args.rows = last_row - first_row;
+    args.bias = bias_;
+    args.output = output_.row(first_row);
+    args.output_stride = output_.stride / sizeof(float);
+    args.first_output = first_panel * kernels::kPanelRows;
+    args.last_output = std::min<std::size_t>(last_panel * kernels::kPanelRows, output_.width);
+    weight_.kernel->run(args);
+  }
+
+  const LoadedWeight& weight_;
+  RowsView input_;
+  RowsView output_;
+  v1::RowKind rows_;
+  const float* bias_;
+  std::size_t panels_;
+  std::size_t piece_;  // rows
+};
+
+class AttentionTask final : public Task {
+ public:
+  AttentionTask(const Binder& binder, const program::Node& node, std::uint32_t quantize)
+      : queries_(binder.Input(node, 0)),
+        output_(binder.Output(node)),
+        scratch_(binder.thread_scratch),
+        scratch_bytes_(binder.thread_scratch_bytes),
+        quantize_(quantize) {
+    const v1::Attention& attention = binder.OperationOf(node).attention();
+    cache_ = LayoutOf(binder, attention.cache());
+    run_ = binder.Choose(kernels::AttentionRows());
+    group_ = attention.heads() / cache_.kv_heads;
+    window_ = attention.window();
+    scale_ = attention.scale();
+    soft_cap_ = attention.soft_cap();
+    slopes_ = binder.Numbers(attention.has_slopes(), attention.slopes());
+    sinks_ = binder.Numbers(attention.has_sinks(), attention.sinks());
+    if (quantize_ != program::kNone) {
+      quantized_ = binder.View(binder.schedule.nodes[quantize_].tensor);
+      quantize_a8_ = binder.Choose(kernels::QuantizeA8Rows());
+    }
+  }
+
+  std::uint64_t Items(const StepContext& step) const override {
+    return step.rows.size() * cache_.kv_heads;
+  }
+
+  void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
+           int thread) const override {
+    // Rows of one head follow each other: in a prompt they read the same keys.
+    for (std::uint64_t item = first; item < last; ++item) {
+      RunItem(step, static_cast<std::uint32_t>(item % step.rows.size()), item / step.rows.size(),
+              thread);
+    }
+  }
+
+ private:
+  void RunItem(const StepContext& step, std::uint32_t row, std::size_t head, int thread) const {
+    const Row& r = step.rows[row];
+    kernels::AttentionArgs args{};
+    args.queries = queries_.row(row) + head * group_ * cache_.key_dim;
+    args.group = group_;
+    args.key_dim = cache_.key_dim;
+    args.value_dim = cache_.value_dim;
+    args.pages = r.pages;
+    args.page_positions = cache_.page_positions;
+    args.encoding = cache_.encoding;
+    args.key_offset = cache_.key_offset(head);
+    args.key_stride = cache_.key_stride();
+    args.value_offset = cache_.value_offset(head);
+    args.value_stride = cache_.value_stride();
+    args.last = r.position + 1;
+    args.first = window_ != 0 && args.last > window_ ? args.last - window_ : 0;
+    args.query_position = r.position;
+    args.scale = scale_;
+    args.soft_cap = soft_cap_;
+    args.slopes = slopes_ == nullptr ? nullptr : slopes_ + head * group_;
+    args.sinks = sinks_ == nullptr ? nullptr : sinks_ + head * group_;
+    args.output = output_.row(row) + head * group_ * cache_.value_dim;
+    args.scratch =
+        reinterpret_cast<float*>(scratch_ + static_cast<std::size_t>(thread) * scratch_bytes_);
+    run_(args);
+    if (quantize_ != program::kNone) QuantizeHead(step, row, head);
+  }
+
+  void QuantizeHead(const StepContext& step, std::uint32_t row, std::size_t head) const {
+    const std::size_t width = group_ * cache_.value_dim;
+    std::byte* place = quantized_.bytes(row) + kernels::A8RowBytes(head * width);
+    if (!quantize_a8_(output_.row(row) + head * width, width, place)) {
+      step.fault->Report(quantize_, row);
+    }
+  }
+
+  RowsView queries_;
+  RowsView output_;
+  std::byte* scratch_;
+  std::size_t scratch_bytes_;
+  std::uint32_t quantize_;
+  RowsView quantized_;
+  kernels::QuantizeA8Fn quantize_a8_ = nullptr;
+  CacheLayout cache_;
+  kernels::AttentionFn run_;
+  std::size_t group_;
+  std::uint32_t window_;
+  float scale_;
+  float soft_cap_;
+  const float* slopes_;
+  const float* sinks_;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> BindLinear(const Binder& binder, const program::Node& node) {
+  return std::make_unique<LinearTask>(binder, node);
+}
+
+std::unique_ptr<Task> BindAttention(const Binder& binder, const program::Node& node,
+                                    std::uint32_t quantize) {
+  return std::make_unique<AttentionTask>(binder, node, quantize);
+}
+
+}  // namespace bramble::worker

@@ -1,0 +1,361 @@
+#include "worker/exec/row_operations.h"
+
+#include <cstring>
+#include <vector>
+
+#include "common/check.h"
+#include "kernels/a8.h"
+#include "kernels/activation.h"
+#include "kernels/arithmetic.h"
+#include "kernels/convert.h"
+#include "kernels/norm.h"
+#include "kernels/rope.h"
+#include "worker/exec/append.h"
+
+namespace bramble::worker {
+namespace {
+
+using program::Node;
+using program::NodeKind;
+
+class EmbedOperation final : public RowOperation {
+ public:
+  EmbedOperation(const Binder& binder, const Node& node)
+      : table_(binder.weights.matrix(node.block, node.operation)), y_(binder.Output(node)) {
+    const v1::Embed& embed = binder.OperationOf(node).embed();
+    by_position_ = embed.source() == v1::Embed::SOURCE_POSITION;
+    offset_ = embed.position_offset();
+  }
+
+  void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
+    const Row& r = step.rows[row];
+    const std::size_t entry = by_position_ ? std::size_t{r.position} + offset_ : r.id;
+    table_.DecodeRow(entry, y_.row(row));
+  }
+
+ private:
+  const LoadedWeight& table_;
+  RowsView y_;
+  bool by_position_;
+  std::uint32_t offset_;
+};
+
+class NormOperation final : public RowOperation {
+ public:
+  NormOperation(const Binder& binder, const Node& node)
+      : x_(binder.Input(node, 0)), y_(binder.Output(node)) {
+    const v1::Norm& norm = binder.OperationOf(node).norm();
+    run_ = binder.Choose(norm.kind() == v1::Norm::KIND_RMS     ? kernels::RmsNormRows()
+                         : norm.kind() == v1::Norm::KIND_LAYER ? kernels::LayerNormRows()
+                                                               : kernels::L2NormRows());
+    epsilon_ = norm.epsilon();
+    groups_ = norm.groups();
+    width_ = y_.width / groups_;
+    gain_ = Shared{binder.Numbers(norm.has_gain(), norm.gain()),
+                   StepOf(binder, norm.has_gain(), norm.gain())};
+    bias_ = Shared{binder.Numbers(norm.has_bias(), norm.bias()),
+                   StepOf(binder, norm.has_bias(), norm.bias())};
+  }
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t, std::size_t) const override {
+    for (std::size_t g = 0; g < groups_; ++g) {
+      run_(x_.row(row) + g * width_, gain_.of(g), bias_.of(g), epsilon_, width_,
+           y_.row(row) + g * width_);
+    }
+  }
+
+ private:
+  // Numbers that the groups share (step 0), or that each has of its own.
+  struct Shared {
+    const float* numbers = nullptr;
+    std::size_t step = 0;
+    const float* of(std::size_t group) const {
+      return numbers == nullptr ? nullptr : numbers + group * step;
+    }
+  };
+  std::size_t StepOf(const Binder& binder, bool has, std::uint32_t weight) const {
+    return has && binder.program.weights(static_cast<int>(weight)).shape(0) == y_.width ? width_
+                                                                                        : 0;
+  }
+
+  RowsView x_;
+  RowsView y_;
+  kernels::NormFn run_;
+  float epsilon_;
+  std::size_t groups_;
+  std::size_t width_;  // of a group
+  Shared gain_;
+  Shared bias_;
+};
+
+class AnglesOperation final : public RowOperation {
+ public:
+  AnglesOperation(const Binder& binder, const Node& node) : y_(binder.Output(node)) {
+    const v1::Rope& rope = binder.OperationOf(node).rope();
+    frequencies_ = binder.weights.vector(rope.frequencies()).numbers();
+    magnitude_ = rope.magnitude();
+  }
+
+  void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
+    // A row of the table is all cosines, then all sines; its width counts pairs.
+    kernels::RopeAngles(step.rows[row].position, frequencies_, y_.width, magnitude_, y_.row(row),
+                        y_.row(row) + y_.width);
+  }
+
+ private:
+  RowsView y_;
+  const float* frequencies_;
+  float magnitude_;
+};
+
+class RopeOperation final : public RowOperation {
+ public:
+  RopeOperation(const Binder& binder, const Node& node)
+      : x_(binder.Input(node, 0)),
+        angles_(binder.View(binder.schedule.angles_of[node.block][node.operation])),
+        y_(binder.Output(node)) {
+    const v1::Rope& rope = binder.OperationOf(node).rope();
+    run_ = binder.Choose(rope.style() == v1::Rope::STYLE_HALF ? kernels::RopeHalfRows()
+                                                              : kernels::RopePairRows());
+    heads_ = rope.heads();
+    head_dim_ = rope.head_dim();
+  }
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t, std::size_t) const override {
+    const float* cosines = angles_.row(row);
+    run_(x_.row(row), cosines, cosines + angles_.width, angles_.width, heads_, head_dim_,
+         y_.row(row));
+  }
+
+ private:
+  RowsView x_;
+  RowsView angles_;
+  RowsView y_;
+  kernels::RopeFn run_;
+  std::size_t heads_;
+  std::size_t head_dim_;
+};
+
+class ActivationOperation final : public RowOperation {
+ public:
+  ActivationOperation(const Binder& binder, const Node& node)
+      : x_(binder.Input(node, 0)), y_(binder.Output(node)) {
+    const auto function =
+        static_cast<kernels::Function>(binder.OperationOf(node).activation().function());
+    run_ = binder.Choose(kernels::ActivationRows(function));
+  }
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t begin,
+           std::size_t end) const override {
+    run_(x_.row(row) + begin, end - begin, y_.row(row) + begin);
+  }
+  std::size_t element_wise_width() const override { return y_.width; }
+
+ private:
+  RowsView x_;
+  RowsView y_;
+  kernels::ActivationFn run_;
+};
+
+class GateOperation final : public RowOperation {
+ public:
+  GateOperation(const Binder& binder, const Node& node)
+      : a_(binder.Input(node, 0)), b_(binder.Input(node, 1)), y_(binder.Output(node)) {
+    const v1::Gate& gate = binder.OperationOf(node).gate();
+    run_ = binder.Choose(kernels::GateRows(static_cast<kernels::Function>(gate.function())));
+    limit_ = gate.limit();
+    offset_ = gate.offset();
+  }
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t begin,
+           std::size_t end) const override {
+    run_(a_.row(row) + begin, b_.row(row) + begin, limit_, offset_, end - begin,
+         y_.row(row) + begin);
+  }
+  std::size_t element_wise_width() const override { return y_.width; }
+
+ private:
+  RowsView a_;
+  RowsView b_;
+  RowsView y_;
+  kernels::GateFn run_;
+  float limit_;
+  float offset_;
+};
+
+class BinaryOperation final : public RowOperation {
+ public:
+  BinaryOperation(const Binder& binder, const Node& node, kernels::Rows<kernels::BinaryFn> rows)
+      : a_(binder.Input(node, 0)),
+        b_(binder.Input(node, 1)),
+        y_(binder.Output(node)),
+        run_(binder.Choose(rows)) {}
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t begin,
+           std::size_t end) const override {
+    run_(a_.row(row) + begin, b_.row(row) + begin, end - begin, y_.row(row) + begin);
+  }
+  std::size_t element_wise_width() const override { return y_.width; }
+
+ private:
+  RowsView a_;
+  RowsView b_;
+  RowsView y_;
+  kernels::BinaryFn run_;
+};
+
+class ScalarOperation final : public RowOperation {
+ public:
+  ScalarOperation(const Binder& binder, const Node& node, kernels::Rows<kernels::ScalarFn> rows)
+      : x_(binder.Input(node, 0)),
+        y_(binder.Output(node)),
+        run_(binder.Choose(rows)),
+        scalar_(binder.OperationOf(node).arithmetic().scalar()) {}
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t begin,
+           std::size_t end) const override {
+    run_(x_.row(row) + begin, scalar_, end - begin, y_.row(row) + begin);
+  }
+  std::size_t element_wise_width() const override { return y_.width; }
+
+ private:
+  RowsView x_;
+  RowsView y_;
+  kernels::ScalarFn run_;
+  float scalar_;
+};
+
+class OutputsOperation final : public RowOperation {
+ public:
+  OutputsOperation(const Binder& binder, const Node& node)
+      : x_(binder.Input(node, 0)), y_(binder.Output(node)) {}
+
+  void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
+    std::memcpy(y_.row(row), x_.row(step.outputs[row].row), y_.width * sizeof(float));
+  }
+
+ private:
+  RowsView x_;
+  RowsView y_;
+};
+
+// Columns of several inputs side by side; a slice is one input from some column on.
+class ColumnsOperation final : public RowOperation {
+ public:
+  ColumnsOperation(const Binder& binder, const Node& node) : y_(binder.Output(node)) {
+    const v1::Operation& op = binder.OperationOf(node);
+    const bool slice = op.gather().kind() == v1::Gather::KIND_SLICE;
+    from_ = slice ? op.gather().from() : 0;
+    for (int i = 0; i < op.inputs_size(); ++i) {
+      inputs_.push_back(binder.Input(node, i));
+      if (slice) inputs_.back().width = y_.width;
+    }
+  }
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t, std::size_t) const override {
+    float* y = y_.row(row);
+    for (const RowsView& x : inputs_) {
+      std::memcpy(y, x.row(row) + from_, x.width * sizeof(float));
+      y += x.width;
+    }
+  }
+
+ private:
+  std::vector<RowsView> inputs_;
+  RowsView y_;
+  std::size_t from_;
+};
+
+class QuantizeOperation final : public RowOperation {
+ public:
+  QuantizeOperation(const Binder& binder, std::uint32_t index)
+      : index_(index), run_(binder.Choose(kernels::QuantizeA8Rows())) {
+    const Node& node = binder.schedule.nodes[index];
+    x_ = binder.View(node.source);
+    y_ = binder.View(node.tensor);
+  }
+
+  void Run(const StepContext& step, std::uint32_t row, std::size_t begin,
+           std::size_t end) const override {
+    std::byte* y = y_.bytes(row) + kernels::A8RowBytes(begin);
+    if (!run_(x_.row(row) + begin, end - begin, y)) step.fault->Report(index_, row);
+  }
+  std::size_t element_wise_width() const override { return x_.width; }
+
+ private:
+  std::uint32_t index_;
+  RowsView x_;
+  RowsView y_;
+  kernels::QuantizeA8Fn run_;
+};
+
+class InspectOperation final : public RowOperation {
+ public:
+  InspectOperation(const Binder& binder, std::uint32_t index)
+      : index_(index), x_(binder.View(binder.schedule.nodes[index].source)) {}
+
+  void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
+    if (!kernels::AllFinite(x_.row(row), x_.width)) step.fault->Report(index_, row);
+  }
+
+ private:
+  std::uint32_t index_;
+  RowsView x_;
+};
+
+std::unique_ptr<RowOperation> BindArithmetic(const Binder& binder, const Node& node) {
+  switch (binder.OperationOf(node).arithmetic().kind()) {
+    case v1::Arithmetic::KIND_ADD:
+      return std::make_unique<BinaryOperation>(binder, node, kernels::AddRows());
+    case v1::Arithmetic::KIND_MULTIPLY:
+      return std::make_unique<BinaryOperation>(binder, node, kernels::MultiplyRows());
+    case v1::Arithmetic::KIND_SCALE:
+      return std::make_unique<ScalarOperation>(binder, node, kernels::ScaleRows());
+    case v1::Arithmetic::KIND_SOFT_CAP:
+      return std::make_unique<ScalarOperation>(binder, node, kernels::SoftCapRows());
+    default:
+      return std::make_unique<ScalarOperation>(binder, node, kernels::ClampRows());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<RowOperation> BindRowOperation(const Binder& binder, std::uint32_t index) {
+  const Node& node = binder.schedule.nodes[index];
+  switch (node.kind) {
+    case NodeKind::kQuantize:
+      return std::make_unique<QuantizeOperation>(binder, index);
+    case NodeKind::kInspect:
+      return std::make_unique<InspectOperation>(binder, index);
+    case NodeKind::kAngles:
+      return std::make_unique<AnglesOperation>(binder, node);
+    case NodeKind::kAppend:
+      return BindAppend(binder, node);
+    case NodeKind::kOperation:
+      break;
+  }
+  const v1::Operation& op = binder.OperationOf(node);
+  switch (op.kind_case()) {
+    case v1::Operation::kEmbed:
+      return std::make_unique<EmbedOperation>(binder, node);
+    case v1::Operation::kNorm:
+      return std::make_unique<NormOperation>(binder, node);
+    case v1::Operation::kRope:
+      return std::make_unique<RopeOperation>(binder, node);
+    case v1::Operation::kActivation:
+      return std::make_unique<ActivationOperation>(binder, node);
+    case v1::Operation::kGate:
+      return std::make_unique<GateOperation>(binder, node);
+    case v1::Operation::kArithmetic:
+      return BindArithmetic(binder, node);
+    case v1::Operation::kGather:
+      if (op.gather().kind() == v1::Gather::KIND_OUTPUTS) {
+        return std::make_unique<OutputsOperation>(binder, node);
+      }
+      return std::make_unique<ColumnsOperation>(binder, node);
+    default:
+      CHECK(false);
+  }
+}
+
+}  // namespace bramble::worker

@@ -1,0 +1,233 @@
+#include "worker/exec/sequences.h"
+
+#include <cmath>
+
+#include "common/check.h"
+#include "proto/program/memory.h"
+
+namespace bramble::worker {
+namespace {
+
+constexpr std::uint32_t kMaxTop = 20;
+constexpr int kMaxBiases = 1 << 16;
+
+Status Range(const char* field, float value, float least, float most) {
+  if (value >= least && value <= most) return {};  // false for NaN
+  return Invalid("start.sampling.", field, " is ", value, ", must be ", least, " to ", most);
+}
+
+}  // namespace
+
+Sequences::Sequences(const v1::Program& program, const v1::Limits& limits, std::byte* memory,
+                     std::byte* cache, std::size_t page_bytes)
+    : limits_(limits),
+      context_length_(program.context_length()),
+      vocabulary_size_(program.vocabulary_size()),
+      cache_(cache),
+      page_bytes_(page_bytes),
+      sequences_(limits.max_sequences()),
+      in_step_(limits.max_sequences()) {
+  const std::uint64_t bytes = program::SequenceBytes(program, limits);
+  const std::uint64_t pages = program::PagesPerSequence(program, limits);
+  for (std::size_t i = 0; i < sequences_.size(); ++i) {
+    std::byte* begin = memory + i * bytes;
+    sequences_[i].pages = {reinterpret_cast<std::byte**>(begin), pages};
+    sequences_[i].ids = {reinterpret_cast<std::uint32_t*>(begin + pages * sizeof(std::byte*)),
+                         context_length_};
+  }
+  rows_.reserve(limits.max_rows());
+  outputs_.reserve(limits.max_outputs());
+}
+
+Status Sequences::Close(const v1::Step& step) {
+  for (int i = 0; i < step.closed_size(); ++i) {
+    if (step.closed(i) >= limits_.max_sequences()) {
+      return Invalid("closed[", i, "] is ", step.closed(i), ", slots end at ",
+                     limits_.max_sequences());
+    }
+  }
+  for (const std::uint32_t slot : step.closed()) {
+    Sequence& sequence = sequences_[slot];
+    sequence.open = false;
+    sequence.length = 0;
+    sequence.page_count = 0;
+    sequence.sampling.Clear();
+  }
+  return {};
+}
+
+Status Sequences::Begin(const v1::Step& step) {
+  ++begins_;
+  rows_.clear();
+  outputs_.clear();
+  std::uint64_t rows = 0;
+  std::uint64_t outputs = 0;
+  for (int i = 0; i < step.spans_size(); ++i) {
+    const v1::Span& span = step.spans(i);
+    Status status = CheckSpan(span, &rows, &outputs);
+    if (status.ok() && in_step_[span.sequence()] == begins_) {
+      status = Invalid("sequence ", span.sequence(), " has a span already");
+    }
+    if (!status.ok()) return status.WithContext("span " + std::to_string(i));
+    in_step_[span.sequence()] = begins_;
+  }
+  for (const v1::Span& span : step.spans()) TakeOver(span);
+  return {};
+}
+
+Status Sequences::CheckSpan(const v1::Span& span, std::uint64_t* rows,
+                            std::uint64_t* outputs) const {
+  if (span.sequence() >= limits_.max_sequences()) {
+    return Invalid("sequence is ", span.sequence(), ", slots end at ", limits_.max_sequences());
+  }
+  if (span.ids_size() == 0) return Invalid("has no ids");
+  const auto count = static_cast<std::uint64_t>(span.ids_size());
+  *rows += count;
+  if (*rows > limits_.max_rows()) {
+    return Invalid("ids bring the step to ", *rows, " rows, at most ", limits_.max_rows());
+  }
+  *outputs += static_cast<std::uint64_t>(span.outputs_size());
+  if (*outputs > limits_.max_outputs()) {
+    return Invalid("outputs bring the step to ", *outputs, ", at most ", limits_.max_outputs());
+  }
+  if (span.position() + count > context_length_) {
+    return Invalid("ids end at position ", span.position() + count, ", the context at ",
+                   context_length_);
+  }
+  const Sequence& sequence = sequences_[span.sequence()];
+  if (span.has_start()) {
+    if (sequence.open) return Invalid("start: sequence ", span.sequence(), " is open already");
+    RETURN_IF_ERROR(CheckStart(span));
+    RETURN_IF_ERROR(CheckPages(span, 0));
+  } else {
+    if (!sequence.open) return Invalid("sequence ", span.sequence(), " has not been started");
+    if (span.position() > sequence.length) {
+      return Invalid("position is ", span.position(), ", only positions below ", sequence.length,
+                     " are known");
+    }
+    RETURN_IF_ERROR(CheckPages(span, sequence.page_count));
+  }
+  RETURN_IF_ERROR(CheckIds("ids", span.ids()));
+  return CheckOutputs(span);
+}
+
+Status Sequences::CheckStart(const v1::Span& span) const {
+  const v1::SequenceStart& start = span.start();
+  if (static_cast<std::uint64_t>(start.known_ids_size()) != span.position()) {
+    return Invalid("start.known_ids has ", start.known_ids_size(), " ids, position is ",
+                   span.position());
+  }
+  RETURN_IF_ERROR(CheckIds("start.known_ids", start.known_ids()));
+  if (start.prompt_ids() > context_length_) {
+    return Invalid("start.prompt_ids is ", start.prompt_ids(), ", the context ends at ",
+                   context_length_);
+  }
+  return start.has_sampling() ? CheckSampling(start.sampling()) : Status();
+}
+
+Status Sequences::CheckPages(const v1::Span& span, std::uint64_t known_pages) const {
+  for (int i = 0; i < span.pages_size(); ++i) {
+    if (span.pages(i) >= limits_.pages()) {
+      return Invalid("pages[", i, "] is ", span.pages(i), ", pages end at ", limits_.pages());
+    }
+  }
+  const std::uint64_t pages = known_pages + static_cast<std::uint64_t>(span.pages_size());
+  if (pages > sequences_[span.sequence()].pages.size()) {
+    return Invalid("pages bring the sequence to ", pages, ", the context needs ",
+                   sequences_[span.sequence()].pages.size());
+  }
+  const std::uint64_t end = span.position() + static_cast<std::uint64_t>(span.ids_size());
+  if (pages * limits_.page_positions() < end) {
+    return Invalid("pages: ", pages, " of ", limits_.page_positions(),
+                   " positions do not reach position ", end - 1);
+  }
+  return {};
+}
+
+Status Sequences::CheckIds(const char* field,
+                           const google::protobuf::RepeatedField<std::uint32_t>& ids) const {
+  // A program without a vocabulary does not look at ids.
+  if (vocabulary_size_ == 0) return {};
+  for (int i = 0; i < ids.size(); ++i) {
+    if (ids.Get(i) >= vocabulary_size_) {
+      return Invalid(field, "[", i, "] is ", ids.Get(i), ", the vocabulary ends at ",
+                     vocabulary_size_);
+    }
+  }
+  return {};
+}
+
+Status Sequences::CheckOutputs(const v1::Span& span) const {
+  for (int i = 0; i < span.outputs_size(); ++i) {
+    const v1::Output& output = span.outputs(i);
+    const std::string path = "outputs[" + std::to_string(i) + "]";
+    if (output.row() >= static_cast<std::uint32_t>(span.ids_size())) {
+      return Invalid(path, ".row is ", output.row(), ", the span has ", span.ids_size(), " rows");
+    }
+    if (i > 0 && output.row() <= span.outputs(i - 1).row()) {
+      return Invalid(path, ".row is ", output.row(), ": rows must rise");
+    }
+    if (output.top() > kMaxTop) {
+      return Invalid(path, ".top is ", output.top(), ", at most ", kMaxTop);
+    }
+    if (output.has_target() && output.target() >= vocabulary_size_) {
+      return Invalid(path, ".target is ", output.target(), ", the vocabulary ends at ",
+                     vocabulary_size_);
+    }
+  }
+  return {};
+}
+
+Status Sequences::CheckSampling(const v1::Sampling& sampling) const {
+  constexpr float kMost = 1e9F;
+  RETURN_IF_ERROR(Range("temperature", sampling.temperature(), 0, kMost));
+  RETURN_IF_ERROR(Range("top_p", sampling.top_p(), 0, 1));
+  RETURN_IF_ERROR(Range("min_p", sampling.min_p(), 0, 1));
+  RETURN_IF_ERROR(Range("repetition_penalty", sampling.repetition_penalty(), 1e-9F, kMost));
+  RETURN_IF_ERROR(Range("presence_penalty", sampling.presence_penalty(), -kMost, kMost));
+  RETURN_IF_ERROR(Range("frequency_penalty", sampling.frequency_penalty(), -kMost, kMost));
+  if (sampling.bias_size() > kMaxBiases || sampling.ids_after_minimum_size() > kMaxBiases) {
+    return Invalid("start.sampling has more than ", kMaxBiases, " biases or ids_after_minimum");
+  }
+  for (int i = 0; i < sampling.bias_size(); ++i) {
+    if (sampling.bias(i).id() >= vocabulary_size_ || !std::isfinite(sampling.bias(i).value())) {
+      return Invalid("start.sampling.bias[", i, "] is id ", sampling.bias(i).id(), ", value ",
+                     sampling.bias(i).value(), ": the vocabulary ends at ", vocabulary_size_,
+                     ", the value must be finite");
+    }
+  }
+  return CheckIds("start.sampling.ids_after_minimum", sampling.ids_after_minimum());
+}
+
+void Sequences::TakeOver(const v1::Span& span) {
+  Sequence& sequence = sequences_[span.sequence()];
+  if (span.has_start()) {
+    sequence.open = true;
+    sequence.page_count = 0;
+    sequence.prompt_ids = span.start().prompt_ids();
+    sequence.sampling = span.start().sampling();
+    if (!span.start().has_sampling()) sequence.sampling.set_repetition_penalty(1);
+    std::uint32_t position = 0;
+    for (const std::uint32_t id : span.start().known_ids()) sequence.ids[position++] = id;
+  }
+  for (const std::uint32_t page : span.pages()) {
+    sequence.pages[sequence.page_count++] = cache_ + std::size_t{page} * page_bytes_;
+  }
+  const auto first_row = static_cast<std::uint32_t>(rows_.size());
+  std::uint32_t position = span.position();
+  sequence.length = position;
+  for (const std::uint32_t id : span.ids()) {
+    sequence.ids[position] = id;
+    rows_.push_back({span.sequence(), position, id, sequence.pages.data()});
+    ++position;
+  }
+  for (const v1::Output& output : span.outputs()) {
+    outputs_.push_back({first_row + output.row(), &output});
+  }
+}
+
+void Sequences::Commit() {
+  for (const Row& row : rows_) sequences_[row.sequence].length = row.position + 1;
+}
+
+}  // namespace bramble::worker

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bramble/v1/program.pb.h"
+#include "bramble/v1/run.pb.h"
+#include "common/status.h"
+
+namespace bramble::worker {
+
+// One row of a step. All ids, positions and pages have been checked.
+struct Row {
+  std::uint32_t sequence = 0;  // slot
+  std::uint32_t position = 0;
+  std::uint32_t id = 0;
+  // The sequence's pages: page p holds the positions from p * page_positions on.
+  std::byte* const* pages = nullptr;
+};
+
+// An output that the step asks for.
+struct OutputRow {
+  std::uint32_t row = 0;             // of the step
+  const v1::Output* wish = nullptr;  // in the step's message
+};
+
+// What is known of one sequence.
+struct Sequence {
+  bool open = false;
+  std::uint32_t length = 0;  // positions known: ids[0 .. length)
+  std::uint32_t prompt_ids = 0;
+  std::uint32_t page_count = 0;
+  std::span<std::uint32_t> ids;  // room for the context
+  std::span<std::byte*> pages;   // room for the context
+  v1::Sampling sampling;
+};
+
+// The sequences of one shard: their ids, page tables and sampling parameters; and the reading of
+// steps, which come from a peer and may say anything. Threads: the compute thread; inside a step
+// all may read.
+class Sequences {
+ public:
+  // What the class takes of the executor's memory is given to it: `memory` has room for
+  // program::SequenceBytes of each sequence, `cache` for all pages of `page_bytes`. Both outlive
+  // it.
+  Sequences(const v1::Program& program, const v1::Limits& limits, std::byte* memory,
+            std::byte* cache, std::size_t page_bytes);
+
+  // Drops sequences. InvalidArgument, naming the field, if a slot is beyond the limits; then none
+  // is dropped. A slot that is not open may be closed.
+  Status Close(const v1::Step& step);
+
+  // Checks all of a step's spans against the limits and what is known, and only then takes them
+  // over: starts, pages, ids. After it rows() and outputs() are the step's; they point into `step`.
+  Status Begin(const v1::Step& step);
+
+  // The step has been computed: its ids count as known.
+  void Commit();
+
+  std::span<const Row> rows() const { return rows_; }
+  std::span<const OutputRow> outputs() const { return outputs_; }
+  const Sequence& at(std::uint32_t slot) const { return sequences_[slot]; }
+
+ private:
+  Status CheckSpan(const v1::Span& span, std::uint64_t* rows, std::uint64_t* outputs) const;
+  Status CheckStart(const v1::Span& span) const;
+  Status CheckPages(const v1::Span& span, std::uint64_t known_pages) const;
+  Status CheckOutputs(const v1::Span& span) const;
+  Status CheckIds(const char* field,
+                  const google::protobuf::RepeatedField<std::uint32_t>& ids) const;
+  Status CheckSampling(const v1::Sampling& sampling) const;
+  void TakeOver(const v1::Span& span);
+
+  v1::Limits limits_;
+  std::uint32_t context_length_;
+  std::uint32_t vocabulary_size_;
+  std::byte* cache_;
+  std::size_t page_bytes_;
+  std::vector<Sequence> sequences_;
+  std::vector<std::uint64_t> in_step_;  // [slot]: the last call of Begin that had a span for it
+  std::uint64_t begins_ = 0;
+  std::vector<Row> rows_;
+  std::vector<OutputRow> outputs_;
+};
+
+}  // namespace bramble::worker

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "bramble/v1/program.pb.h"
+#include "worker/exec/step_context.h"
+
+namespace bramble::worker {
+
+// A matrix of the arena: rows at a fixed distance.
+struct RowsView {
+  std::byte* data = nullptr;
+  std::size_t stride = 0;  // bytes
+  std::size_t width = 0;   // numbers of a row
+
+  float* row(std::size_t r) const { return reinterpret_cast<float*>(data + r * stride); }
+  std::byte* bytes(std::size_t r) const { return data + r * stride; }
+};
+
+// A part of a step that threads share out among themselves: items 0 .. Items() - 1, in any order,
+// each once. Bound to its buffers and kernels when the program is loaded; a step changes nothing in
+// it.
+class Task {
+ public:
+  virtual ~Task() = default;
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  virtual std::uint64_t Items(const StepContext& step) const = 0;
+  // Computes items [first, last). `thread` chooses scratch memory.
+  virtual void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
+                   int thread) const = 0;
+};
+
+// Something that treats each row by itself.
+class RowOperation {
+ public:
+  virtual ~RowOperation() = default;
+  RowOperation() = default;
+  RowOperation(const RowOperation&) = delete;
+  RowOperation& operator=(const RowOperation&) = delete;
+
+  // Columns [begin, end) of row `row`; all of them unless element_wise() says that a part will do.
+  virtual void Run(const StepContext& step, std::uint32_t row, std::size_t begin,
+                   std::size_t end) const = 0;
+  // The width of an operation that may be cut at any multiple of 32 columns; 0 if it may not.
+  virtual std::size_t element_wise_width() const { return 0; }
+};
+
+// The row operations of one level and row kind, one after the other for each row.
+class RowsTask final : public Task {
+ public:
+  RowsTask(v1::RowKind rows, std::vector<std::unique_ptr<RowOperation>> operations);
+  std::uint64_t Items(const StepContext& step) const override;
+  void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
+           int thread) const override;
+
+ private:
+  v1::RowKind rows_;
+  std::vector<std::unique_ptr<RowOperation>> operations_;
+  std::size_t width_ = 0;  // of all operations, if each is element-wise and as wide as the others
+  std::size_t parts_ = 1;  // pieces of a row
+};
+
+inline std::size_t RowCount(const StepContext& step, v1::RowKind rows) {
+  return rows == v1::ROW_KIND_TOKEN ? step.rows.size() : step.outputs.size();
+}
+
+}  // namespace bramble::worker

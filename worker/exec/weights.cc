@@ -1,0 +1,113 @@
+#include "worker/exec/weights.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "common/check.h"
+#include "kernels/convert.h"
+#include "proto/program/weights.h"
+
+namespace bramble::worker {
+namespace {
+
+using program::HeldForm;
+using program::HeldWeight;
+
+static_assert(static_cast<int>(kernels::InputForm::kF32) == v1::INPUT_FORM_F32);
+static_assert(static_cast<int>(kernels::InputForm::kA8) == v1::INPUT_FORM_A8_32);
+
+LoadedWeight Describe(const v1::Weight& weight, const HeldWeight& item,
+                      kernels::Features features) {
+  LoadedWeight loaded;
+  loaded.encoding = program::FindEncoding(weight.encoding());
+  loaded.row_bytes = program::WeightRowBytes(weight);
+  loaded.columns = weight.shape(weight.shape_size() - 1);
+  if (item.form != HeldForm::kMatrix) return loaded;
+  loaded.kernel = kernels::FindMatmul(loaded.encoding->encoding,
+                                      static_cast<kernels::InputForm>(item.input_form), features);
+  CHECK(loaded.kernel != nullptr);  // the check has asked takes_a8
+  loaded.shape.outputs = static_cast<std::uint32_t>(weight.shape(0));
+  loaded.shape.inputs = static_cast<std::uint32_t>(weight.shape(1));
+  loaded.shape.segments = static_cast<std::uint32_t>(item.segment_ends.size());
+  for (std::size_t i = 0; i < item.segment_ends.size(); ++i) {
+    loaded.shape.segment_ends[i] = item.segment_ends[i];
+  }
+  return loaded;
+}
+
+// Fills an item's place from the encoded bytes.
+void Pack(const LoadedWeight& loaded, const HeldWeight& item, std::span<const std::byte> bytes,
+          std::byte* place, Team& team) {
+  if (item.form != HeldForm::kMatrix) {
+    std::memcpy(place, bytes.data(), bytes.size());
+    return;
+  }
+  const std::size_t panels = kernels::Panels(loaded.shape);
+  team.Run([&](int) {
+    for (Team::Range range = team.Take(panels); !range.empty(); range = team.Take(panels)) {
+      loaded.kernel->pack(loaded.shape, bytes.data(), place, range.first, range.last);
+    }
+  });
+}
+
+Result<std::span<const std::byte>> BytesOf(const v1::Weight& weight, WeightSource& source) {
+  std::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(weight.data().data()),
+                                   weight.data().size());
+  if (weight.data().empty()) {
+    ASSIGN_OR_RETURN(bytes, source.Bytes(weight));
+  }
+  if (bytes.size() != program::WeightBytes(weight)) {
+    return Invalid("has ", bytes.size(), " bytes, its shape needs ", program::WeightBytes(weight));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void LoadedWeight::DecodeRow(std::size_t row, float* out) const {
+  if (kernel != nullptr) {
+    kernel->unpack_row(shape, data, row, out);
+  } else {
+    encoding->decode(data + row * row_bytes, columns / encoding->block_values, out);
+  }
+}
+
+Result<LoadedWeights> LoadedWeights::Load(const v1::Program& program, kernels::Features features,
+                                          Team& team, WeightSource& source) {
+  LoadedWeights weights;
+  weights.held_ =
+      program::HoldWeights(program, 0, static_cast<std::uint32_t>(program.blocks_size()));
+  ASSIGN_OR_RETURN(weights.region_,
+                   Region::Allocate(program::HeldBytes(program, weights.held_), "the weights"));
+  std::byte* place = weights.region_.data();
+  for (const HeldWeight& item : weights.held_.items) {
+    const v1::Weight& weight = program.weights(static_cast<int>(item.weight));
+    const std::string name = program::Printable(weight.name(), "weight", item.weight);
+    auto bytes = BytesOf(weight, source);
+    if (!bytes.ok()) return bytes.status().WithContext(name);
+    LoadedWeight loaded = Describe(weight, item, features);
+    loaded.data = place;
+    const std::size_t room = program::HeldBytes(program, item);
+    CHECK(loaded.kernel == nullptr || loaded.kernel->packed_bytes(loaded.shape) <= room);
+    Pack(loaded, item, *bytes, place, team);
+    if (item.form == HeldForm::kVector &&
+        !kernels::AllFinite(loaded.numbers(), program::WeightBytes(weight) / sizeof(float))) {
+      return Invalid(name, ": holds a number that is not finite");
+    }
+    if (weight.data().empty()) source.Done(weight);
+    weights.loaded_.push_back(loaded);
+    place += room;
+  }
+  return weights;
+}
+
+const LoadedWeight& LoadedWeights::matrix(std::uint32_t block, std::uint32_t operation) const {
+  return loaded_[held_.matrix_of[block][operation]];
+}
+
+const LoadedWeight& LoadedWeights::vector(std::uint32_t weight) const {
+  return loaded_[held_.vector_of[weight]];
+}
+
+}  // namespace bramble::worker
