@@ -30,9 +30,9 @@ void ForwardReceiver::OnReadDone(bool ok) {
     stage_->End(Lost());
     return;
   }
-  const auto taken = stage_->Take(std::move(request_));
+  const Status taken = stage_->Take(std::move(request_));
   if (!taken.ok()) {
-    stage_->End(taken.status().WithContext("from " + stage_->options().previous));
+    stage_->End(taken.WithContext("from " + stage_->options().previous));
     return;
   }
   request_.Clear();

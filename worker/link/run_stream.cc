@@ -22,6 +22,12 @@ void RunStream::Open() {
   const MutexLock lock(mu_);
   if (closed_) return;
   StartSendInitialMetadata();
+  ReadNext();
+}
+
+void RunStream::ReadNext() {
+  if (closed_ || reading_ || untaken_ >= stage_->options().window) return;
+  reading_ = true;
   StartRead(&request_);
 }
 
@@ -37,19 +43,19 @@ Status RunStream::TakeStep() {
   v1::ForwardRequest message;
   *message.mutable_step() = std::move(*request_.mutable_step());
   request_.Clear();
-  // Locked all the way, so that Taken can't come between a full queue and the pause.
+  // Locked all the way: Taken must find the step counted.
   const MutexLock lock(mu_);
-  ASSIGN_OR_RETURN(const bool room, stage_->Take(std::move(message)));
-  if (closed_) return {};
-  paused_ = !room;
-  if (room) StartRead(&request_);
+  RETURN_IF_ERROR(stage_->Take(std::move(message)));
+  ++untaken_;
+  reading_ = false;
+  ReadNext();
   return {};
 }
 
 void RunStream::Taken(std::uint64_t) {
   const MutexLock lock(mu_);
-  if (!std::exchange(paused_, false) || closed_) return;
-  StartRead(&request_);
+  --untaken_;
+  ReadNext();
 }
 
 void RunStream::Send(Work work) {

@@ -39,8 +39,9 @@ class RunStream : public grpc::ServerBidiReactor<v1::RunRequest, v1::RunResponse
  private:
   explicit RunStream(std::shared_ptr<Stage> stage) : stage_(std::move(stage)) {}
   void WriteNext() REQUIRES(mu_);
-  // Ok: goes on.
   Status TakeStep();
+  // Reads on while the stage has room.
+  void ReadNext() REQUIRES(mu_);
 
   const std::shared_ptr<Stage> stage_;
   std::shared_ptr<RunStream> self_;
@@ -50,7 +51,8 @@ class RunStream : public grpc::ServerBidiReactor<v1::RunRequest, v1::RunResponse
   v1::RunResponse response_;  // on its way while writing_
   std::deque<v1::RunResponse> waiting_ GUARDED_BY(mu_);
   bool writing_ GUARDED_BY(mu_) = false;
-  bool paused_ GUARDED_BY(mu_) = false;  // reads nothing until a step is taken
+  bool reading_ GUARDED_BY(mu_) = false;
+  std::uint32_t untaken_ GUARDED_BY(mu_) = 0;  // steps given to the stage that it has not taken
   bool closed_ GUARDED_BY(mu_) = false;
 };
 

@@ -71,7 +71,7 @@ Status Stage::SetOutlet(const std::shared_ptr<Outlet>& outlet) {
   return {};
 }
 
-Result<bool> Stage::Take(v1::ForwardRequest message) {
+Status Stage::Take(v1::ForwardRequest message) {
   Work work{.message = std::move(message), .outputs = {}, .arrived = Clock::now()};
   const v1::Step& step = work.message.step();
   const MutexLock lock(mu_);
@@ -89,7 +89,7 @@ Result<bool> Stage::Take(v1::ForwardRequest message) {
   ++due_;
   inbox_.push_back(std::move(work));
   Schedule();
-  return inbox_.size() < options_.window;
+  return {};
 }
 
 void Stage::Sent() {

@@ -65,8 +65,8 @@ struct StageOptions {
   std::uint64_t epoch = 0;
   bool first = false;
   bool last = false;
-  std::string previous;  // node id; not of the first
-  v1::Peer next;         // not of the last
+  std::string previous = {};  // node id; not of the first
+  v1::Peer next = {};         // not of the last
   // Steps that may wait here to be computed.
   std::uint32_t window = 4;
 };
@@ -92,9 +92,9 @@ class Stage : public std::enable_shared_from_this<Stage> {
   Status SetInlet(const std::shared_ptr<Inlet>& inlet);
   Status SetOutlet(const std::shared_ptr<Outlet>& outlet);
 
-  // A step has arrived. The value says whether another one may come now. InvalidArgument: not the
-  // next number; FailedPrecondition: another epoch; ResourceExhausted: more than the window.
-  Result<bool> Take(v1::ForwardRequest message);
+  // A step has arrived. InvalidArgument: not the next number; FailedPrecondition: another epoch;
+  // ResourceExhausted: more than `window` steps wait.
+  Status Take(v1::ForwardRequest message);
   // A step has left the outlet.
   void Sent();
   // Closes all streams and frees what `compute` holds, on the compute thread. The first reason
