@@ -327,7 +327,8 @@ TEST_F(SettingsTest, PrintsEverySettingWithItsOriginAndCanReadThatAgain) {
 TEST_F(SettingsTest, AnEmptyListIsAList) {
   const std::string file = Write("c.yaml", "stop: []\n");
   EXPECT_TRUE(Good({"m", "--config", file}).Has("stop"));
-  EXPECT_THAT(Parse({"m", "--config", file, "--print-config"}).output, HasSubstr("stop: []  # file "));
+  EXPECT_THAT(Parse({"m", "--config", file, "--print-config"}).output,
+              HasSubstr("stop: []  # file "));
 }
 
 TEST_F(SettingsTest, AnEmptySecretIsAnError) {
