@@ -1,11 +1,17 @@
 #include "kernels/a8.h"
 
 #include "kernels/portable/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
 
 constexpr Row<QuantizeA8Fn> kRows[] = {
+#if defined(__x86_64__)
+    {"quantize_a8/avx2", kAvx2, x86::QuantizeA8Avx2},
+#endif
     {"quantize_a8/portable", kNothing, portable::QuantizeA8},
 };
 

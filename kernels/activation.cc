@@ -1,17 +1,38 @@
 #include "kernels/activation.h"
 
 #include "kernels/portable/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
 
+#if defined(__x86_64__)
+template <Function kFunction>
+void ActivateAvx2(const float* x, std::size_t n, float* y) {
+  x86::ActivateAvx2(kFunction, x, n, y);
+}
+
+template <Function kFunction>
+void GateAvx2(const float* a, const float* b, float limit, float offset, std::size_t n, float* y) {
+  x86::GateAvx2(kFunction, a, b, limit, offset, n, y);
+}
+#endif
+
 template <Function kFunction>
 constexpr Row<ActivationFn> kActivations[] = {
+#if defined(__x86_64__)
+    {"activation/avx2", kAvx2, ActivateAvx2<kFunction>},
+#endif
     {"activation/portable", kNothing, portable::Activate<kFunction>},
 };
 
 template <Function kFunction>
 constexpr Row<GateFn> kGates[] = {
+#if defined(__x86_64__)
+    {"gate/avx2", kAvx2, GateAvx2<kFunction>},
+#endif
     {"gate/portable", kNothing, portable::Gate<kFunction>},
 };
 

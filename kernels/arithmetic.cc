@@ -1,6 +1,9 @@
 #include "kernels/arithmetic.h"
 
 #include "kernels/portable/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
@@ -15,6 +18,9 @@ constexpr Row<ScalarFn> kScaleRows[] = {
     {"scale/portable", kNothing, portable::Scale},
 };
 constexpr Row<ScalarFn> kSoftCapRows[] = {
+#if defined(__x86_64__)
+    {"soft_cap/avx2", kAvx2, x86::SoftCapAvx2},
+#endif
     {"soft_cap/portable", kNothing, portable::SoftCap},
 };
 constexpr Row<ScalarFn> kClampRows[] = {

@@ -1,11 +1,17 @@
 #include "kernels/attention.h"
 
 #include "kernels/portable/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
 
 constexpr Row<AttentionFn> kRows[] = {
+#if defined(__x86_64__)
+    {"attention/avx2", kAvx2, x86::AttentionAvx2},
+#endif
     {"attention/portable", kNothing, portable::Attention},
 };
 

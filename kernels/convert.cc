@@ -4,11 +4,17 @@
 
 #include "kernels/encodings/bits.h"
 #include "kernels/portable/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
 
 constexpr Row<FloatsToHalvesFn> kRows[] = {
+#if defined(__x86_64__)
+    {"floats_to_halves/avx2", kAvx2, x86::FloatsToHalvesAvx2},
+#endif
     {"floats_to_halves/portable", kNothing, portable::FloatsToHalves},
 };
 

@@ -25,7 +25,9 @@ inline float Fma(float a, float b, float c) {
   const auto addend = static_cast<double>(c);
   const double sum = product + addend;
   const double part = sum - product;
-  const double error = (product - (sum - part)) + (addend - part);
+  const double difference = (product - (sum - part)) + (addend - part);
+  // Not a number if the sum is infinite or none: that stays as it is.
+  const double error = difference == difference ? difference : 0.0;
   const auto sum_bits = std::bit_cast<std::uint64_t>(sum);
   const auto error_bits = std::bit_cast<std::uint64_t>(error);
   // 1 if the last bit must change: the sum is even and the error is not zero.
@@ -84,7 +86,7 @@ inline float Tanh(float x) {
   p = Fma(p, z, -0x1.555532p-2F);
   const float near = Fma(magnitude * z, p, magnitude);
   const float twice = magnitude + magnitude;
-  const float far = 1.0F - 2.0F / (Exp(twice < 20.0F ? twice : 20.0F) + 1.0F);
+  const float far = 1.0F - 2.0F / (Exp(twice > 20.0F ? 20.0F : twice) + 1.0F);
   return std::copysign(magnitude < 0.625F ? near : far, x);
 }
 
@@ -102,7 +104,7 @@ inline float Silu(float x) {
 // precision; t^2 is taken with its rounding error. Within 5 ulp.
 inline float NormalCdf(float x) {
   const float magnitude = std::fabs(x);
-  const float t = magnitude < 14.0F ? magnitude : 14.0F;
+  const float t = magnitude > 14.0F ? 14.0F : magnitude;
   const float u = (t - 3.0F) / (t + 3.0F);
   float p = Fma(0x1.c7370cp-15F, u, 0x1.125beep-13F);
   p = Fma(p, u, -0x1.00cca2p-12F);
@@ -119,7 +121,13 @@ inline float NormalCdf(float x) {
   float e = Exp(-0.5F * square);
   e = Fma(e, -0.5F * rest, e);
   const float tail = e * (p / (t + 3.0F));
-  return x < 0.0F ? tail : 1.0F - tail;
+  const float far = x < 0.0F ? tail : 1.0F - tail;
+  float q = Fma(-0x1.00c76ep-17F, square, 0x1.dbfb2cp-14F);
+  q = Fma(q, square, -0x1.36fd10p-10F);
+  q = Fma(q, square, 0x1.46ce4cp-7F);
+  q = Fma(q, square, -0x1.105832p-4F);
+  q = Fma(q, square, 0x1.988454p-2F);
+  return magnitude < 1.0F ? Fma(x, q, 0.5F) : far;
 }
 
 // x * NormalCdf(x)

@@ -2,11 +2,17 @@
 
 #include "kernels/math.h"
 #include "kernels/portable/kernels.h"
+#if defined(__x86_64__)
+#include "kernels/x86/kernels.h"
+#endif
 
 namespace bramble::kernels {
 namespace {
 
 constexpr Row<RopeFn> kHalfRows[] = {
+#if defined(__x86_64__)
+    {"rope_half/avx2", kAvx2, x86::RopeHalfAvx2},
+#endif
     {"rope_half/portable", kNothing, portable::RopeHalf},
 };
 constexpr Row<RopeFn> kPairRows[] = {

@@ -6,13 +6,14 @@
 namespace bramble::kernels::portable {
 namespace {
 
-float Positive(float x) { return x > 0.0F ? x : 0.0F; }
+// What is not a number stays so.
+float Positive(float x) { return x < 0.0F ? 0.0F : x; }
 
 template <Function kFunction>
 float Apply(float x) {
   if constexpr (kFunction == Function::kRelu) return Positive(x);
   if constexpr (kFunction == Function::kReluSquared) return Positive(x) * Positive(x);
-  if constexpr (kFunction == Function::kRelu6) return Positive(x) < 6.0F ? Positive(x) : 6.0F;
+  if constexpr (kFunction == Function::kRelu6) return Positive(x) > 6.0F ? 6.0F : Positive(x);
   if constexpr (kFunction == Function::kGeluTanh) return GeluTanh(x);
   if constexpr (kFunction == Function::kGeluErf) return GeluErf(x);
   if constexpr (kFunction == Function::kGeluQuick) return GeluQuick(x);

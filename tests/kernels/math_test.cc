@@ -48,6 +48,23 @@ TEST(Fma, KeepsTheSignOfZero) {
   EXPECT_EQ(BitsOf(Fma(1.0F, 1.0F, -1.0F)), BitsOf(0.0F));
 }
 
+TEST(Fma, PassesInfinitiesOn) {
+  const float values[] = {INFINITY,        -INFINITY,        1.0F, -1.0F,
+                          0x1.fffffep127F, -0x1.fffffep127F, 0.0F};
+  for (const float a : values) {
+    for (const float b : values) {
+      for (const float c : values) {
+        const float expected = std::fma(a, b, c);
+        if (std::isnan(expected)) {
+          EXPECT_TRUE(std::isnan(Fma(a, b, c)));
+        } else {
+          EXPECT_EQ(BitsOf(Fma(a, b, c)), BitsOf(expected)) << a << " " << b << " " << c;
+        }
+      }
+    }
+  }
+}
+
 struct Claim {
   const char* name;
   float (*function)(float);
@@ -72,6 +89,7 @@ constexpr Claim kClaims[] = {
     {"sigmoid", Sigmoid, TrueSigmoid, -80.0F, 30.0F, 3.0},
     {"silu", Silu, TrueSilu, -80.0F, 30.0F, 3.5},
     {"normal cdf", NormalCdf, TrueCdf, -12.0F, 6.0F, 5.0},
+    {"gelu centre", GeluErf, TrueGelu, -1.0F, 10.0F, 3.0},
     {"gelu", GeluErf, TrueGelu, -12.0F, 10.0F, 5.5},
     {"softplus", Softplus, TrueSoftplus, -80.0F, 80.0F, 3.0},
 };
@@ -91,7 +109,7 @@ TEST(Math, StaysWithinTheStatedErrors) {
     }
     EXPECT_LE(worst, claim.ulps) << claim.name << " at " << worst_at;
     RecordProperty(claim.name, std::to_string(worst));
-    std::printf("%-10s worst error %.3f ulp at %g\n", claim.name, worst,
+    std::printf("%-12s worst error %.3f ulp at %g\n", claim.name, worst,
                 static_cast<double>(worst_at));
   }
 }
@@ -102,7 +120,7 @@ TEST(Math, KeepsSmallArguments) {
     const float x =
         std::ldexp(static_cast<float>(random() % 0xffffff), -24 - static_cast<int>(random() % 100));
     ASSERT_LE(UlpsFrom(Tanh(x), std::tanh(static_cast<double>(x))), 1.5) << x;
-    ASSERT_LE(UlpsFrom(GeluErf(x), TrueGelu(static_cast<double>(x))), 4.0) << x;
+    ASSERT_LE(UlpsFrom(GeluErf(x), TrueGelu(static_cast<double>(x))), 2.0) << x;
   }
 }
 
