@@ -138,7 +138,6 @@ Value ProgramBuilder::Attention(std::string_view name, Value q, Value k, Value v
   pages->set_kv_heads(spec.kv_heads);
   pages->set_key_dim(spec.key_dim);
   pages->set_value_dim(spec.value_dim);
-  pages->set_encoding(options_.cache_encoding);
   pages->set_window(spec.window);
 
   v1::Operation* operation = NewOperation(name, {q, k, v});

@@ -68,7 +68,7 @@ class ProgramBuilder {
   Value LayerNorm(std::string_view name, Value x, float epsilon, WeightRef gain,
                   std::optional<WeightRef> bias);
   Value Rope(std::string_view name, Value x, std::uint32_t heads, const RopeWeights& rope);
-  // Makes the layer's cache, too.
+  // Makes the layer's cache, too; its encoding is still open.
   Value Attention(std::string_view name, Value q, Value k, Value v, const AttentionSpec& spec);
   Value Activate(std::string_view name, Value x, v1::Function function);
   Value Gate(std::string_view name, Value a, Value b, v1::Function function);
@@ -80,7 +80,7 @@ class ProgramBuilder {
 
   RopeWeights KeepRotation(std::string_view name, v1::Rope::Style style, const Rotation& rotation);
 
-  // The program without its weights, its name and its lengths.
+  // The program without its weights, its name, its lengths and the encoding of its caches.
   v1::Program Take() { return std::move(program_); }
 
  private:

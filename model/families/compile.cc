@@ -19,6 +19,30 @@ bool IsBuffer(std::string_view name) {
   return false;
 }
 
+// Whether some product has quantized weights.
+bool IsQuantized(const v1::Program& program) {
+  for (const v1::Block& block : program.blocks()) {
+    for (const v1::Operation& operation : block.operations()) {
+      if (!operation.has_linear()) continue;
+      const v1::Encoding encoding =
+          program.weights(static_cast<int>(operation.linear().weight())).encoding();
+      if (encoding != v1::ENCODING_F32 && encoding != v1::ENCODING_F16 &&
+          encoding != v1::ENCODING_BF16)
+        return true;
+    }
+  }
+  return false;
+}
+
+void ChooseCaches(const CompileOptions& options, v1::Program* program) {
+  v1::Encoding encoding = options.cache_encoding;
+  if (encoding == v1::ENCODING_UNSPECIFIED)
+    encoding = IsQuantized(*program) ? v1::ENCODING_F16 : v1::ENCODING_F32;
+  for (v1::Cache& cache : *program->mutable_caches()) {
+    if (cache.has_key_value()) cache.mutable_key_value()->set_encoding(encoding);
+  }
+}
+
 }  // namespace
 
 Result<Compiled> Compile(const files::ModelFiles& files, const CompileOptions& options) {
@@ -31,6 +55,7 @@ Result<Compiled> Compile(const files::ModelFiles& files, const CompileOptions& o
   compiled.program.set_context_length(c.context_length);
   compiled.program.set_vocabulary_size(c.vocabulary_size);
   for (const v1::Weight& weight : c.weights.all()) *compiled.program.add_weights() = weight;
+  ChooseCaches(options, &compiled.program);
   compiled.recipes = c.weights.recipes();
   compiled.layers = c.layers;
   compiled.trained_context = c.trained_context;
