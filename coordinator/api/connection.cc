@@ -60,8 +60,7 @@ asio::awaitable<void> Connection::ReadLoop() {
   Await(Wait::kIdle);
   asio::co_spawn(
       host_.io, [self] { return self->WriteLoop(); }, asio::detached);
-  std::array<char, std::size_t{16} * 1024>
-      bytes;  // NOLINT(cppcoreguidelines-init-variables): Read fills it
+  std::array<char, std::size_t{16} * 1024> bytes{};
   while (!closed_) {
     const std::size_t count = co_await channel_->Read(asio::buffer(bytes), error);
     if (error || closed_) break;
