@@ -1,6 +1,7 @@
 #include "model/text/unicode.h"
 
 #include <unicode/bytestream.h>
+#include <unicode/casemap.h>
 #include <unicode/normalizer2.h>
 #include <unicode/stringpiece.h>
 #include <unicode/uchar.h>
@@ -47,6 +48,10 @@ Result<std::string> NormalForm(std::string_view text, UnicodeForm form) {
 
 bool IsSpace(char32_t letter) { return u_isUWhiteSpace(static_cast<UChar32>(letter)) != 0; }
 
+bool IsPythonSpace(char32_t letter) {
+  return IsSpace(letter) || (letter >= 0x1c && letter <= 0x1f);
+}
+
 bool IsPunctuation(char32_t letter) {
   if (letter < 0x80) {
     return (letter >= '!' && letter <= '/') || (letter >= ':' && letter <= '@') ||
@@ -64,6 +69,23 @@ bool IsOther(char32_t letter) {
   constexpr std::uint32_t kMask = U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK | U_GC_CS_MASK;
   return (U_GET_GC_MASK(static_cast<UChar32>(letter)) & kMask) != 0;
 }
+
+bool IsPythonPrintable(char32_t letter) {
+  return letter == ' ' ||
+         (U_GET_GC_MASK(static_cast<UChar32>(letter)) & (U_GC_C_MASK | U_GC_Z_MASK)) == 0;
+}
+
+bool IsLetter(char32_t letter) {
+  return (U_GET_GC_MASK(static_cast<UChar32>(letter)) & U_GC_L_MASK) != 0;
+}
+
+bool IsDecimal(char32_t letter) {
+  return u_charType(static_cast<UChar32>(letter)) == U_DECIMAL_DIGIT_NUMBER;
+}
+
+bool IsUpper(char32_t letter) { return u_isUUppercase(static_cast<UChar32>(letter)) != 0; }
+
+bool IsLower(char32_t letter) { return u_isULowercase(static_cast<UChar32>(letter)) != 0; }
 
 bool IsNonspacingMark(char32_t letter) {
   return u_charType(static_cast<UChar32>(letter)) == U_NON_SPACING_MARK;
@@ -83,6 +105,19 @@ void AppendLower(char32_t letter, std::string& out) {
     return;
   }
   AppendUtf8(static_cast<char32_t>(u_tolower(static_cast<UChar32>(letter))), out);
+}
+
+void AppendUpper(char32_t letter, bool title, std::string& out) {
+  if (title) return AppendUtf8(static_cast<char32_t>(u_totitle(static_cast<UChar32>(letter))), out);
+  std::string source;
+  AppendUtf8(letter, source);
+  const icu::StringPiece piece(source.data(), static_cast<std::int32_t>(source.size()));
+  UErrorCode error = U_ZERO_ERROR;
+  std::string upper;
+  icu::StringByteSink<std::string> sink(&upper);
+  // The root locale: no language's own rules.
+  icu::CaseMap::utf8ToUpper("", 0, piece, sink, nullptr, error);
+  out += U_SUCCESS(error) ? upper : source;
 }
 
 }  // namespace bramble::model::text
