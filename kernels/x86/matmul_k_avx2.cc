@@ -54,22 +54,8 @@ inline __m256 Minima(const std::byte* minima, __m256i integers) {
   return _mm256_mul_ps(negative, _mm256_cvtepi32_ps(integers));
 }
 
-template <std::size_t kRows>
-void Advance(const std::byte** inputs) {
-  for (std::size_t r = 0; r < kRows; ++r) inputs[r] += sizeof(A8Group);
-}
-
-// Walks the groups of a unit; AddGroup(unit, group, inputs of the group, sums).
-template <typename Unit, std::size_t kRows>
-void AddGroups(const std::byte* unit, const std::byte* const* unit_inputs, Sums<kRows>* sums) {
-  const std::byte* inputs[kRows];
-  for (std::size_t r = 0; r < kRows; ++r) inputs[r] = unit_inputs[r];
-  for (std::size_t g = 0; g < kGroups; ++g) {
-    Unit::template AddGroup<kRows>(unit, g, inputs, sums);
-    Advance<kRows>(inputs);
-  }
-}
-
+// A unit is eight groups, each compiled for its place: Derived::AddGroup<group, kRows>(unit, inputs
+// of the group, sums).
 template <typename Derived, std::size_t kUnitBytes>
 struct SuperBlock {
   static constexpr std::size_t kValues = 256;
@@ -78,22 +64,33 @@ struct SuperBlock {
 
   template <std::size_t kRows>
   static void Add(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
-    AddGroups<Derived, kRows>(unit, inputs, sums);
+    AddFrom<0, kRows>(unit, inputs, sums);
+  }
+
+ private:
+  template <std::size_t kGroup, std::size_t kRows>
+  static void AddFrom(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
+    const std::byte* group_inputs[kRows];
+    for (std::size_t r = 0; r < kRows; ++r) group_inputs[r] = inputs[r] + kGroup * sizeof(A8Group);
+    Derived::template AddGroup<kGroup, kRows>(unit, group_inputs, sums);
+    if constexpr (kGroup + 1 < kGroups) AddFrom<kGroup + 1, kRows>(unit, inputs, sums);
   }
 };
 
-// Bits 4 (g % 2) .. + 3 of each byte.
-inline __m256i NibbleOf(__m256i bytes, std::size_t g) {
-  return LowNibbles(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128(static_cast<int>(4 * (g % 2)))));
+// The low or the high nibble of each byte.
+template <bool kHigh>
+__m256i Nibble(__m256i bytes) {
+  return kHigh ? HighNibbles(bytes) : LowNibbles(bytes);
 }
 
-// `bits` shifted left by `to - from` (right if negative).
-inline __m256i Move(__m256i bytes, std::size_t from, std::size_t to, char mask) {
-  const auto left = static_cast<int>(to > from ? to - from : 0);
-  const auto right = static_cast<int>(from > to ? from - to : 0);
-  const __m256i moved =
-      _mm256_srl_epi16(_mm256_sll_epi16(bytes, _mm_cvtsi32_si128(left)), _mm_cvtsi32_si128(right));
-  return _mm256_and_si256(moved, _mm256_set1_epi8(mask));
+// The bits that begin at bit kFrom of each byte, moved to begin at bit kTo; kMask is where they are
+// then.
+template <std::size_t kFrom, std::size_t kTo, char kMask>
+__m256i MoveBits(__m256i bytes) {
+  __m256i moved = bytes;
+  if constexpr (kTo > kFrom) moved = _mm256_slli_epi16(bytes, kTo - kFrom);
+  if constexpr (kFrom > kTo) moved = _mm256_srli_epi16(bytes, kFrom - kTo);
+  return _mm256_and_si256(moved, _mm256_set1_epi8(kMask));
 }
 
 // The minimum's term of Q4_K and Q5_K; pairs are (scale, minimum).
@@ -111,18 +108,17 @@ void AddMinima(const std::byte* minima, const __m256i (&pairs)[2], const std::by
 
 struct UnitQ4_K : SuperBlock<UnitQ4_K, panels::Q4_K::kUnit> {
   using Layout = panels::Q4_K;
-  template <std::size_t kRows>
-  static void AddGroup(const std::byte* unit, std::size_t g, const std::byte* const* inputs,
-                       Sums<kRows>* sums) {
+  template <std::size_t kGroup, std::size_t kRows>
+  static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
     Sums16<kRows> products;
     products.Clear();
-    const std::byte* lines = unit + Layout::kNibbles + 512 * (g / 2);
+    const std::byte* lines = unit + Layout::kNibbles + 512 * (kGroup / 2);
     for (std::size_t line = 0; line < 8; ++line) {
-      const __m256i four[2] = {NibbleOf(Load(lines + 64 * line), g),
-                               NibbleOf(Load(lines + 64 * line + 32), g)};
+      const __m256i four[2] = {Nibble<kGroup % 2 != 0>(Load(lines + 64 * line)),
+                               Nibble<kGroup % 2 != 0>(Load(lines + 64 * line + 32))};
       products.Add(four, inputs, 4 * line);
     }
-    const std::byte* both = unit + Layout::kPairs + 32 * g;
+    const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
     const __m256i pairs[2] = {UnsignedPairs(both), UnsignedPairs(both + 16)};
     const __m256i scales[2] = {FirstTwice(pairs[0]), FirstTwice(pairs[1])};
     Sums32<kRows> integers;
@@ -135,13 +131,12 @@ struct UnitQ4_K : SuperBlock<UnitQ4_K, panels::Q4_K::kUnit> {
 
 struct UnitQ5_K : SuperBlock<UnitQ5_K, panels::Q5_K::kUnit> {
   using Layout = panels::Q5_K;
-  template <std::size_t kRows>
-  static void AddGroup(const std::byte* unit, std::size_t g, const std::byte* const* inputs,
-                       Sums<kRows>* sums) {
-    const std::byte* both = unit + Layout::kPairs + 32 * g;
+  template <std::size_t kGroup, std::size_t kRows>
+  static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
+    const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
     const __m256i pairs[2] = {UnsignedPairs(both), UnsignedPairs(both + 16)};
     const __m256i scales[2] = {FirstTwice(pairs[0]), FirstTwice(pairs[1])};
-    const std::byte* lines = unit + Layout::kNibbles + 512 * (g / 2);
+    const std::byte* lines = unit + Layout::kNibbles + 512 * (kGroup / 2);
     const std::byte* bits = unit + Layout::kHigh;
     Sums32<kRows> integers;
     integers.Clear();
@@ -150,10 +145,10 @@ struct UnitQ5_K : SuperBlock<UnitQ5_K, panels::Q5_K::kUnit> {
       products.Clear();
       for (std::size_t line = 4 * part; line < 4 * part + 4; ++line) {
         const std::size_t at = 64 * line;
-        const __m256i five[2] = {
-            _mm256_or_si256(NibbleOf(Load(lines + at), g), Move(Load(bits + at), g, 4, 16)),
-            _mm256_or_si256(NibbleOf(Load(lines + at + 32), g),
-                            Move(Load(bits + at + 32), g, 4, 16))};
+        const __m256i five[2] = {_mm256_or_si256(Nibble<kGroup % 2 != 0>(Load(lines + at)),
+                                                 MoveBits<kGroup, 4, 16>(Load(bits + at))),
+                                 _mm256_or_si256(Nibble<kGroup % 2 != 0>(Load(lines + at + 32)),
+                                                 MoveBits<kGroup, 4, 16>(Load(bits + at + 32)))};
         products.Add(five, inputs, 4 * line);
       }
       integers.AddScaledPairs(products, scales);
@@ -179,17 +174,16 @@ void SubtractOffset(const __m256i (&pairs)[2], const std::byte* const* inputs,
 
 struct UnitQ6_K : SuperBlock<UnitQ6_K, panels::Q6_K::kUnit> {
   using Layout = panels::Q6_K;
-  template <std::size_t kRows>
-  static void AddGroup(const std::byte* unit, std::size_t g, const std::byte* const* inputs,
-                       Sums<kRows>* sums) {
-    const std::byte* both = unit + Layout::kPairs + 32 * g;
+  template <std::size_t kGroup, std::size_t kRows>
+  static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
+    const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
     const __m256i pairs[2] = {SignedPairs(both), SignedPairs(both + 16)};
     const __m256i scales[2][2] = {{FirstTwice(pairs[0]), FirstTwice(pairs[1])},
                                   {SecondTwice(pairs[0]), SecondTwice(pairs[1])}};
     // Four groups share 16 lines of nibbles and 8 of high bits.
-    const std::byte* lines = unit + Layout::kNibbles + 1024 * (g / 4) + 512 * (g % 2);
-    const std::byte* bits = unit + Layout::kHigh + 512 * (g / 4);
-    const std::size_t quarter = g % 4;
+    const std::byte* lines = unit + Layout::kNibbles + 1024 * (kGroup / 4) + 512 * (kGroup % 2);
+    const std::byte* bits = unit + Layout::kHigh + 512 * (kGroup / 4);
+    constexpr std::size_t kQuarter = kGroup % 4;
     Sums32<kRows> integers;
     integers.Clear();
     for (std::size_t part = 0; part < 4; ++part) {  // 16 bits hold two lines: 2 * 2 * 63 * 127
@@ -197,10 +191,11 @@ struct UnitQ6_K : SuperBlock<UnitQ6_K, panels::Q6_K::kUnit> {
       products.Clear();
       for (std::size_t line = 2 * part; line < 2 * part + 2; ++line) {
         const std::size_t at = 64 * line;
-        const __m256i six[2] = {_mm256_or_si256(NibbleOf(Load(lines + at), quarter / 2),
-                                                Move(Load(bits + at), 2 * quarter, 4, 48)),
-                                _mm256_or_si256(NibbleOf(Load(lines + at + 32), quarter / 2),
-                                                Move(Load(bits + at + 32), 2 * quarter, 4, 48))};
+        const __m256i six[2] = {
+            _mm256_or_si256(Nibble<kQuarter / 2 != 0>(Load(lines + at)),
+                            MoveBits<2 * kQuarter, 4, 48>(Load(bits + at))),
+            _mm256_or_si256(Nibble<kQuarter / 2 != 0>(Load(lines + at + 32)),
+                            MoveBits<2 * kQuarter, 4, 48>(Load(bits + at + 32)))};
         products.Add(six, inputs, 4 * line);
       }
       integers.AddScaledPairs(products, scales[part / 2]);
@@ -212,14 +207,13 @@ struct UnitQ6_K : SuperBlock<UnitQ6_K, panels::Q6_K::kUnit> {
 
 struct UnitQ3_K : SuperBlock<UnitQ3_K, panels::Q3_K::kUnit> {
   using Layout = panels::Q3_K;
-  template <std::size_t kRows>
-  static void AddGroup(const std::byte* unit, std::size_t g, const std::byte* const* inputs,
-                       Sums<kRows>* sums) {
-    const std::byte* both = unit + Layout::kPairs + 32 * g;
+  template <std::size_t kGroup, std::size_t kRows>
+  static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
+    const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
     const __m256i pairs[2] = {SignedPairs(both), SignedPairs(both + 16)};
     const __m256i scales[2][2] = {{FirstTwice(pairs[0]), FirstTwice(pairs[1])},
                                   {SecondTwice(pairs[0]), SecondTwice(pairs[1])}};
-    const std::byte* lines = unit + Layout::kTwos + 512 * (g / 4);
+    const std::byte* lines = unit + Layout::kTwos + 512 * (kGroup / 4);
     const std::byte* bits = unit + Layout::kHigh;
     Sums32<kRows> integers;
     integers.Clear();
@@ -228,10 +222,11 @@ struct UnitQ3_K : SuperBlock<UnitQ3_K, panels::Q3_K::kUnit> {
       products.Clear();
       for (std::size_t line = 4 * part; line < 4 * part + 4; ++line) {
         const std::size_t at = 64 * line;
-        const __m256i three[2] = {_mm256_or_si256(Move(Load(lines + at), 2 * (g % 4), 0, 3),
-                                                  Move(Load(bits + at), g, 2, 4)),
-                                  _mm256_or_si256(Move(Load(lines + at + 32), 2 * (g % 4), 0, 3),
-                                                  Move(Load(bits + at + 32), g, 2, 4))};
+        const __m256i three[2] = {
+            _mm256_or_si256(MoveBits<2 * (kGroup % 4), 0, 3>(Load(lines + at)),
+                            MoveBits<kGroup, 2, 4>(Load(bits + at))),
+            _mm256_or_si256(MoveBits<2 * (kGroup % 4), 0, 3>(Load(lines + at + 32)),
+                            MoveBits<kGroup, 2, 4>(Load(bits + at + 32)))};
         products.Add(three, inputs, 4 * line);
       }
       integers.AddScaledPairs(products, scales[part]);
@@ -243,20 +238,19 @@ struct UnitQ3_K : SuperBlock<UnitQ3_K, panels::Q3_K::kUnit> {
 
 struct UnitQ2_K : SuperBlock<UnitQ2_K, panels::Q2_K::kUnit> {
   using Layout = panels::Q2_K;
-  template <std::size_t kRows>
-  static void AddGroup(const std::byte* unit, std::size_t g, const std::byte* const* inputs,
-                       Sums<kRows>* sums) {
-    const std::byte* both = unit + Layout::kPairs + 32 * g;
+  template <std::size_t kGroup, std::size_t kRows>
+  static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
+    const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
     const __m256i pairs[2] = {UnsignedPairs(both), UnsignedPairs(both + 16)};
-    const std::byte* lines = unit + Layout::kTwos + 512 * (g / 4);
+    const std::byte* lines = unit + Layout::kTwos + 512 * (kGroup / 4);
     Sums32<kRows> integers;
     integers.Clear();
     for (std::size_t part = 0; part < 2; ++part) {
       Sums16<kRows> products;
       products.Clear();
       for (std::size_t line = 4 * part; line < 4 * part + 4; ++line) {
-        const __m256i two[2] = {Move(Load(lines + 64 * line), 2 * (g % 4), 0, 3),
-                                Move(Load(lines + 64 * line + 32), 2 * (g % 4), 0, 3)};
+        const __m256i two[2] = {MoveBits<2 * (kGroup % 4), 0, 3>(Load(lines + 64 * line)),
+                                MoveBits<2 * (kGroup % 4), 0, 3>(Load(lines + 64 * line + 32))};
         products.Add(two, inputs, 4 * line);
       }
       const __m256i low[2] = {LowNibbles(pairs[0]), LowNibbles(pairs[1])};
