@@ -25,11 +25,11 @@ using Clock = std::chrono::steady_clock;
 
 // Larger than the caches of what we run on, unless the machine is small itself.
 constexpr std::uint64_t kReadBytes = std::uint64_t{96} << 20;
-constexpr std::uint32_t kOutputs = 1024;
+constexpr std::uint32_t kOutputsOfAThread = 256;
 constexpr std::uint32_t kInputs = 1024;
-constexpr std::size_t kPrefillRows = 32;
-// For each figure; there are about thirty.
-constexpr std::chrono::milliseconds kTime{8};
+constexpr std::size_t kPrefillRows = 16;
+// For each figure; there are about fifty.
+constexpr std::chrono::milliseconds kTime{4};
 constexpr std::size_t kSpeedFileLimit = std::size_t{64} << 10;
 
 // Memory at a multiple of 64 bytes, filled with a byte that makes a sane number in every encoding:
@@ -86,13 +86,15 @@ class Product {
  public:
   Product(const kernels::EncodingInfo& info, const kernels::MatmulKernel& kernel, int threads)
       : kernel_(kernel), threads_(threads) {
-    shape_.outputs = kOutputs;
+    shape_.outputs = kOutputsOfAThread * static_cast<std::uint32_t>(threads);
     shape_.inputs = kInputs;
     kernels::DefaultSegments(&shape_, info.block_values);
-    encoded_bytes_ = std::uint64_t{kOutputs} * (kInputs / info.block_values) * info.block_bytes;
+    encoded_bytes_ =
+        std::uint64_t{shape_.outputs} * (kInputs / info.block_values) * info.block_bytes;
     Buffer rows(encoded_bytes_);
     packed_.emplace(kernel_.packed_bytes(shape_));
     kernel_.pack(shape_, rows.data(), packed_->data(), 0, kernels::Panels(shape_));
+    output_.resize(shape_.outputs * kPrefillRows);
     const std::vector<float> values(kInputs, 0.5F);
     const bool a8 = kernel_.form == kernels::InputForm::kA8;
     stride_ = a8 ? kernels::A8RowBytes(kInputs) : kInputs * sizeof(float);
@@ -115,6 +117,7 @@ class Product {
     });
   }
 
+  std::uint32_t outputs() const { return shape_.outputs; }
   std::uint64_t encoded_bytes() const { return encoded_bytes_; }
 
  private:
@@ -122,7 +125,7 @@ class Product {
     const auto end = [&](int p) {
       const std::size_t panel = kernels::Panels(shape_) * static_cast<std::size_t>(p) /
                                 static_cast<std::size_t>(threads_);
-      return std::min<std::size_t>(panel * kernels::kPanelRows, kOutputs);
+      return std::min<std::size_t>(panel * kernels::kPanelRows, shape_.outputs);
     };
     kernels::MatmulArgs args = {};
     args.shape = &shape_;
@@ -131,7 +134,7 @@ class Product {
     args.input_stride = stride_;
     args.rows = rows;
     args.output = output_.data();
-    args.output_stride = kOutputs;
+    args.output_stride = shape_.outputs;
     args.first_output = end(part);
     args.last_output = end(part + 1);
     if (args.first_output < args.last_output) kernel_.run(args);
@@ -144,13 +147,13 @@ class Product {
   std::optional<Buffer> packed_;
   std::optional<Buffer> input_;
   std::size_t stride_ = 0;
-  std::vector<float> output_ = std::vector<float>(kOutputs * kPrefillRows);
+  std::vector<float> output_;
 };
 
 // What a kept measurement is good for.
 std::string KeyOf(const MeasureOptions& options) {
   std::ostringstream key;
-  key << "speed 1 version " << kVersion << " cpu " << CpuName() << " threads " << options.threads
+  key << "speed 1, version " << kVersion << " cpu " << CpuName() << " threads " << options.threads
       << " features " << options.features << "\n";
   return std::move(key).str();
 }
@@ -173,7 +176,7 @@ v1::MeasuredSpeed Measure(const MeasureOptions& options) {
     // This matrix may lie in a cache; a model's do not.
     if (speed.read_bytes_per_second() > 0) decode = std::min(decode, speed.read_bytes_per_second());
     row.set_decode_bytes_per_second(decode);
-    row.set_prefill_operations_per_second(2.0 * kOutputs * kInputs * kPrefillRows /
+    row.set_prefill_operations_per_second(2.0 * product.outputs() * kInputs * kPrefillRows /
                                           product.Seconds(kPrefillRows));
   }
   return speed;
