@@ -6,6 +6,7 @@
 #include <immintrin.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/a8.h"
 #include "kernels/matmul.h"
@@ -75,7 +76,8 @@ constexpr std::size_t kPrefetchDistance = 4096;
 template <std::size_t kBytes>
 void Prefetch(const std::byte* panel) {
   for (std::size_t at = 0; at < kBytes; at += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(panel + kPrefetchDistance + at), _MM_HINT_T1);
+    const auto address = reinterpret_cast<std::uintptr_t>(panel) + kPrefetchDistance + at;
+    _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
   }
 }
 
