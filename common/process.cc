@@ -18,8 +18,6 @@
 
 #include "common/escape.h"
 
-extern char** environ;
-
 namespace bramble {
 namespace {
 
@@ -43,7 +41,11 @@ std::vector<std::string> JoinedEnvironment(const std::map<std::string, std::stri
     const std::string_view text(*entry);
     if (!added.contains(std::string(text.substr(0, text.find('='))))) joined.emplace_back(text);
   }
-  for (const auto& [name, value] : added) joined.push_back(name + "=" + value);
+  for (const auto& [name, value] : added) {
+    std::string& entry = joined.emplace_back(name);
+    entry += '=';
+    entry += value;
+  }
   return joined;
 }
 

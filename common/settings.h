@@ -147,10 +147,4 @@ const Command* FindCommand(std::span<const Command> commands, std::span<const st
 std::vector<std::string> CompletionWords(std::span<const Command> commands,
                                          std::span<const std::string> words);
 
-// The single types, for values that come by other ways. `what` names the value in the error.
-Result<std::uint64_t> ParseSize(std::string_view text, std::string_view what);
-Result<std::chrono::milliseconds> ParseDuration(std::string_view text, std::string_view what);
-Result<std::int64_t> ParseInteger(std::string_view text, std::string_view what);
-Result<double> ParseNumber(std::string_view text, std::string_view what);
-
 }  // namespace bramble

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "common/escape.h"
-#include "common/settings.h"
+#include "common/settings_sources.h"
 
 namespace bramble {
 namespace {

@@ -13,6 +13,7 @@ namespace bramble {
 // token). Nothing is sent beyond the handshake. PermissionDenied if no certificate has it (the
 // wrong cluster, or somebody in between); Unavailable or DeadlineExceeded if there is no answer.
 // Blocks until then.
+// Requires that SIGPIPE is ignored (BlockStopSignals): OpenSSL writes plainly.
 Result<std::string> FetchPinnedRoot(const HostPort& address, const std::string& fingerprint,
                                     std::chrono::steady_clock::time_point deadline);
 

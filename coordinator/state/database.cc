@@ -1,6 +1,7 @@
 #include "coordinator/state/database.h"
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <utility>
@@ -108,8 +109,10 @@ void Connection::Close::operator()(sqlite3* database) const { sqlite3_close_v2(d
 Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path) {
   // SQLite would make it readable for everybody. An empty file is an empty database. Opened by
   // nobody else: closing a descriptor of a database drops the locks that this process holds on it.
-  const Status made = WriteNewFile(path, "", 0600);
-  if (!made.ok() && made.code() != Code::kAlreadyExists) return made;
+  if (::access(path.c_str(), F_OK) != 0) {
+    const Status made = WriteNewFile(path, "", 0600);
+    if (!made.ok() && made.code() != Code::kAlreadyExists) return made;
+  }
   sqlite3* opened = nullptr;
   const int code =
       sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);

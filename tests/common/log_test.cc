@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <grpc/support/log.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -113,6 +115,21 @@ TEST_F(LogTest, GrpcsOwnMessagesComeThroughIt) {
   gpr_log("file.cc", 1, GPR_LOG_SEVERITY_ERROR, "handshake with %s failed", "\x1b[2J");
   EXPECT_THAT(Written(), HasSubstr("\"level\":\"WARN\",\"msg\":\"grpc\""));
   EXPECT_THAT(Written(), HasSubstr("\"detail\":\"handshake with \\u001b[2J failed\""));
+}
+
+TEST_F(LogTest, TellsTheJournalHowBadItIs) {
+  Start(LogFormat::kText);
+  struct stat facts {};
+  ASSERT_EQ(::stat(path_.c_str(), &facts), 0);
+  const std::string stream = std::to_string(facts.st_dev) + ":" + std::to_string(facts.st_ino);
+  ::setenv("JOURNAL_STREAM", stream.c_str(), 1);
+  StartLog({.logger = "test", .descriptor = file_.descriptor()});
+  LogError("bad");
+  ::setenv("JOURNAL_STREAM", "1:1", 1);  // inherited from a service whose output went elsewhere
+  StartLog({.logger = "test", .descriptor = file_.descriptor()});
+  LogError("bad");
+  ::unsetenv("JOURNAL_STREAM");
+  EXPECT_THAT(Written(), MatchesRegex("<3>[0-9].* ERROR bad\n[0-9].* ERROR bad\n"));
 }
 
 TEST_F(LogTest, LinesOfManyThreadsDoNotMix) {

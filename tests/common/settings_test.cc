@@ -6,6 +6,7 @@
 #include <array>
 
 #include "common/files.h"
+#include "common/settings_sources.h"
 
 namespace bramble {
 namespace {
