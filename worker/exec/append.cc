@@ -29,6 +29,7 @@ class AppendOperation final : public RowOperation {
             page + cache_.value_offset(head) + slot * cache_.value_stride());
     }
   }
+  std::size_t width() const override { return keys_.width + values_.width; }
 
  private:
   void Store(const float* numbers, std::size_t count, std::byte* place) const {

@@ -23,7 +23,6 @@ class LevelCompiler {
     for (std::uint32_t index = first_; index < last_; ++index) Add(index);
     AddRows(v1::ROW_KIND_TOKEN, std::move(token_rows_));
     AddRows(v1::ROW_KIND_OUTPUT, std::move(output_rows_));
-    level_.end = last_;
     return std::move(level_);
   }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -12,7 +11,6 @@ namespace bramble::worker {
 // What may run at the same time; between two levels all threads meet.
 struct Level {
   std::vector<std::unique_ptr<Task>> tasks;
-  std::uint32_t end = 0;  // its nodes are those of the schedule below `end`
 };
 
 // Binds every node of the schedule, level by level. The row operations of a level and row kind

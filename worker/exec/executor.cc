@@ -81,6 +81,7 @@ class ProgramExecutor final : public Executor {
                      std::span<const std::span<const std::byte>> inputs) const;
   void TakeInputs(std::span<const std::span<const std::byte>> inputs);
   void Compute(const StepContext& context);
+  std::size_t RunSmallLevels(std::size_t level, const StepContext& context);
   void RunLevel(const Level& level, const StepContext& context, int thread);
   Status FaultStatus(StepOutput& out) const;
   void GiveOutputs(StepOutput& out) const;
@@ -242,13 +243,29 @@ Status ProgramExecutor::Run(const v1::Step& step,
 }
 
 void ProgramExecutor::Compute(const StepContext& context) {
+  // The next level that all threads share. Written by one thread between two barriers.
+  std::size_t next = RunSmallLevels(0, context);
+  if (next == levels_.size()) return;
   team_.Run([&](int thread) {
-    for (const Level& level : levels_) {
-      RunLevel(level, context, thread);
-      team_.Barrier();
-      if (fault_.AnyBelow(level.end)) return;
+    while (next < levels_.size()) {
+      RunLevel(levels_[next], context, thread);
+      team_.Barrier(
+          [&] { next = fault_.any() ? levels_.size() : RunSmallLevels(next + 1, context); });
     }
   });
+}
+
+// Runs the levels from `level` on that are too small to be shared; the first that is not, or the
+// end of the program or of a step that fails.
+std::size_t ProgramExecutor::RunSmallLevels(std::size_t level, const StepContext& context) {
+  for (; level < levels_.size(); ++level) {
+    for (const auto& task : levels_[level].tasks) {
+      if (!task->IsSmall(context)) return level;
+    }
+    for (const auto& task : levels_[level].tasks) task->Run(context, 0, task->Items(context), 0);
+    if (fault_.any()) return levels_.size();
+  }
+  return level;
 }
 
 void ProgramExecutor::RunLevel(const Level& level, const StepContext& context, int thread) {

@@ -32,6 +32,7 @@ class EmbedOperation final : public RowOperation {
     const std::size_t entry = by_position_ ? std::size_t{r.position} + offset_ : r.id;
     table_.DecodeRow(entry, y_.row(row));
   }
+  std::size_t width() const override { return y_.width; }
 
  private:
   const LoadedWeight& table_;
@@ -63,6 +64,7 @@ class NormOperation final : public RowOperation {
            y_.row(row) + g * width_);
     }
   }
+  std::size_t width() const override { return y_.width; }
 
  private:
   // Numbers that the groups share (step 0), or that each has of its own.
@@ -101,6 +103,7 @@ class AnglesOperation final : public RowOperation {
     kernels::RopeAngles(step.rows[row].position, frequencies_, y_.width, magnitude_, y_.row(row),
                         y_.row(row) + y_.width);
   }
+  std::size_t width() const override { return 2 * y_.width; }
 
  private:
   RowsView y_;
@@ -126,6 +129,7 @@ class RopeOperation final : public RowOperation {
     run_(x_.row(row), cosines, cosines + angles_.width, angles_.width, heads_, head_dim_,
          y_.row(row));
   }
+  std::size_t width() const override { return y_.width; }
 
  private:
   RowsView x_;
@@ -149,7 +153,8 @@ class ActivationOperation final : public RowOperation {
            std::size_t end) const override {
     run_(x_.row(row) + begin, end - begin, y_.row(row) + begin);
   }
-  std::size_t element_wise_width() const override { return y_.width; }
+  std::size_t width() const override { return y_.width; }
+  bool IsElementWise() const override { return true; }
 
  private:
   RowsView x_;
@@ -172,7 +177,8 @@ class GateOperation final : public RowOperation {
     run_(a_.row(row) + begin, b_.row(row) + begin, limit_, offset_, end - begin,
          y_.row(row) + begin);
   }
-  std::size_t element_wise_width() const override { return y_.width; }
+  std::size_t width() const override { return y_.width; }
+  bool IsElementWise() const override { return true; }
 
  private:
   RowsView a_;
@@ -195,7 +201,8 @@ class BinaryOperation final : public RowOperation {
            std::size_t end) const override {
     run_(a_.row(row) + begin, b_.row(row) + begin, end - begin, y_.row(row) + begin);
   }
-  std::size_t element_wise_width() const override { return y_.width; }
+  std::size_t width() const override { return y_.width; }
+  bool IsElementWise() const override { return true; }
 
  private:
   RowsView a_;
@@ -216,7 +223,8 @@ class ScalarOperation final : public RowOperation {
            std::size_t end) const override {
     run_(x_.row(row) + begin, scalar_, end - begin, y_.row(row) + begin);
   }
-  std::size_t element_wise_width() const override { return y_.width; }
+  std::size_t width() const override { return y_.width; }
+  bool IsElementWise() const override { return true; }
 
  private:
   RowsView x_;
@@ -233,6 +241,7 @@ class OutputsOperation final : public RowOperation {
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
     std::memcpy(y_.row(row), x_.row(step.outputs[row].row), y_.width * sizeof(float));
   }
+  std::size_t width() const override { return y_.width; }
 
  private:
   RowsView x_;
@@ -259,6 +268,7 @@ class ColumnsOperation final : public RowOperation {
       y += x.width;
     }
   }
+  std::size_t width() const override { return y_.width; }
 
  private:
   std::vector<RowsView> inputs_;
@@ -280,7 +290,8 @@ class QuantizeOperation final : public RowOperation {
     std::byte* y = y_.bytes(row) + kernels::A8RowBytes(begin);
     if (!run_(x_.row(row) + begin, end - begin, y)) step.fault->Report(index_, row);
   }
-  std::size_t element_wise_width() const override { return x_.width; }
+  std::size_t width() const override { return x_.width; }
+  bool IsElementWise() const override { return true; }
 
  private:
   std::uint32_t index_;
@@ -297,6 +308,7 @@ class InspectOperation final : public RowOperation {
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
     if (!kernels::AllFinite(x_.row(row), x_.width)) step.fault->Report(index_, row);
   }
+  std::size_t width() const override { return x_.width; }
 
  private:
   std::uint32_t index_;

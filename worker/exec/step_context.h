@@ -26,11 +26,6 @@ class FirstFault {
   }
 
   bool any() const { return key_.load(std::memory_order_relaxed) != kNone; }
-  // Whether a node below `end` has reported. After the barrier behind those nodes all threads get
-  // the same answer, though others may already be reporting from further nodes.
-  bool AnyBelow(std::uint32_t end) const {
-    return key_.load(std::memory_order_relaxed) < (std::uint64_t{end} << 32U);
-  }
   std::uint32_t node() const { return static_cast<std::uint32_t>(key_.load() >> 32U); }
   std::uint32_t row() const { return static_cast<std::uint32_t>(key_.load()); }
 

@@ -9,19 +9,29 @@ namespace {
 // Columns of one piece: enough work to be worth handing out, a multiple of 32.
 constexpr std::size_t kPiece = 512;
 
+// Numbers that one thread makes in about a microsecond: what it takes others to notice that there
+// is work.
+constexpr std::size_t kFewNumbers = 4096;
+
 }  // namespace
 
 RowsTask::RowsTask(v1::RowKind rows, std::vector<std::unique_ptr<RowOperation>> operations)
     : rows_(rows), operations_(std::move(operations)) {
-  width_ = operations_.front()->element_wise_width();
+  const std::size_t width = operations_.front()->width();
+  bool cut = true;
   for (const auto& operation : operations_) {
-    if (operation->element_wise_width() != width_) width_ = 0;
+    numbers_ += operation->width();
+    cut = cut && operation->IsElementWise() && operation->width() == width;
   }
-  if (width_ > 0) parts_ = (width_ + kPiece - 1) / kPiece;
+  if (cut) parts_ = (width + kPiece - 1) / kPiece;
 }
 
 std::uint64_t RowsTask::Items(const StepContext& step) const {
   return RowCount(step, rows_) * parts_;
+}
+
+bool RowsTask::IsSmall(const StepContext& step) const {
+  return RowCount(step, rows_) * numbers_ <= kFewNumbers;
 }
 
 void RowsTask::Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
@@ -30,7 +40,7 @@ void RowsTask::Run(const StepContext& step, std::uint64_t first, std::uint64_t l
     const auto row = static_cast<std::uint32_t>(item / parts_);
     const std::size_t begin = item % parts_ * kPiece;
     for (const auto& operation : operations_) {
-      const std::size_t width = operation->element_wise_width();
+      const std::size_t width = operation->width();
       operation->Run(step, row, begin, parts_ > 1 ? std::min(begin + kPiece, width) : width);
     }
   }

@@ -34,6 +34,11 @@ class Task {
   // Computes items [first, last). `thread` chooses scratch memory.
   virtual void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
                    int thread) const = 0;
+  // True if handing it out would cost more than doing all of it on one thread.
+  virtual bool IsSmall(const StepContext& step) const {
+    static_cast<void>(step);
+    return false;
+  }
 };
 
 // Something that treats each row by itself.
@@ -44,11 +49,13 @@ class RowOperation {
   RowOperation(const RowOperation&) = delete;
   RowOperation& operator=(const RowOperation&) = delete;
 
-  // Columns [begin, end) of row `row`; all of them unless element_wise() says that a part will do.
+  // Columns [begin, end) of row `row`: 0 and width(), unless IsElementWise.
   virtual void Run(const StepContext& step, std::uint32_t row, std::size_t begin,
                    std::size_t end) const = 0;
-  // The width of an operation that may be cut at any multiple of 32 columns; 0 if it may not.
-  virtual std::size_t element_wise_width() const { return 0; }
+  // Numbers that it makes of a row.
+  virtual std::size_t width() const = 0;
+  // Whether a row may be cut at any multiple of 32 columns.
+  virtual bool IsElementWise() const { return false; }
 };
 
 // The row operations of one level and row kind, one after the other for each row.
@@ -58,12 +65,14 @@ class RowsTask final : public Task {
   std::uint64_t Items(const StepContext& step) const override;
   void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
            int thread) const override;
+  bool IsSmall(const StepContext& step) const override;
 
  private:
   v1::RowKind rows_;
   std::vector<std::unique_ptr<RowOperation>> operations_;
-  std::size_t width_ = 0;  // of all operations, if each is element-wise and as wide as the others
-  std::size_t parts_ = 1;  // pieces of a row
+  std::size_t parts_ =
+      1;  // pieces of a row; 1 unless all operations are element-wise and equally wide
+  std::size_t numbers_ = 0;  // that all operations make of a row
 };
 
 inline std::size_t RowCount(const StepContext& step, v1::RowKind rows) {

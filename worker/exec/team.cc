@@ -57,21 +57,18 @@ void Team::Loop(int thread) {
   }
 }
 
-void Team::Barrier() {
-  if (size_ == 1) {
-    taken_.store(0, std::memory_order_relaxed);
-    return;
-  }
-  const std::uint32_t phase = phase_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(size_)) {
-    arrived_.store(0, std::memory_order_relaxed);
-    taken_.store(0, std::memory_order_relaxed);
-    phase_.store(phase + 1, std::memory_order_release);
-    phase_.notify_all();
-    return;
-  }
-  WaitWhile(phase_, phase, kBarrierSpins);
+bool Team::Arrive() {
+  return arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(size_);
 }
+
+void Team::Release(std::uint32_t phase) {
+  arrived_.store(0, std::memory_order_relaxed);
+  taken_.store(0, std::memory_order_relaxed);
+  phase_.store(phase + 1, std::memory_order_release);
+  if (size_ > 1) phase_.notify_all();
+}
+
+void Team::AwaitPhase(std::uint32_t phase) { WaitWhile(phase_, phase, kBarrierSpins); }
 
 void Team::WaitWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old, int spins) {
   for (int i = 0; i < spins; ++i) {

@@ -29,10 +29,20 @@ class Team {
   // returned. One caller at a time. `body` may use Barrier and Take.
   void Run(const std::function<void(int)>& body);
 
-  // Inside a body, by all threads: returns when all have come; what each did before is seen by all
-  // after. Then the count of Take begins again at 0. Waits a few microseconds actively, then
-  // asleep.
-  void Barrier();
+  // Inside a body, by all threads: returns when all have come; what each did before is seen by
+  // all after. The last to come calls `alone` while the others wait, who see what it did: work too
+  // small to be shared needs no barrier of its own. Then the count of Take begins again at 0.
+  // Waits a few microseconds actively, then asleep.
+  template <typename Alone>
+  void Barrier(const Alone& alone) {
+    const std::uint32_t phase = phase_.load(std::memory_order_relaxed);
+    if (!Arrive()) return AwaitPhase(phase);
+    alone();
+    Release(phase);
+  }
+  void Barrier() {
+    Barrier([] {});
+  }
 
   // Inside a body: the next items of `total`, as a range [first, last); empty when none are left.
   // Between two barriers every thread passes the same total. Large pieces first, so that a thread
@@ -46,6 +56,10 @@ class Team {
 
  private:
   void Loop(int thread);
+  // True for the last thread.
+  bool Arrive();
+  void Release(std::uint32_t phase);
+  void AwaitPhase(std::uint32_t phase);
   static void WaitWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old, int spins);
 
   const int size_;
