@@ -132,7 +132,7 @@ Status Connection::SwitchToWal() {
   const auto deadline =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyTimeoutMs);
   for (;;) {
-    const Status status = Execute("PRAGMA journal_mode = WAL");
+    Status status = Execute("PRAGMA journal_mode = WAL");
     if (status.code() != Code::kUnavailable || std::chrono::steady_clock::now() > deadline)
       return status;
     sqlite3_sleep(kBusyPauseMs);
