@@ -226,6 +226,7 @@ Status ProgramExecutor::Run(const v1::Step& step,
   context.sequences = sequences_.get();
   context.rows = sequences_->rows();
   context.outputs = sequences_->outputs();
+  context.threads = team_.size();
   context.fault = &fault_;
   if (context.rows.empty()) {
     GiveOutputs(out);

@@ -92,6 +92,8 @@ class AttentionTask final : public Task {
     soft_cap_ = attention.soft_cap();
     slopes_ = binder.Numbers(attention.has_slopes(), attention.slopes());
     sinks_ = binder.Numbers(attention.has_sinks(), attention.sinks());
+    // A part must be whole groups of 32 if it quantizes itself.
+    may_cut_group_ = quantize_ == program::kNone || cache_.value_dim % kernels::kA8Values == 0;
     if (quantize_ != program::kNone) {
       quantized_ = binder.View(binder.schedule.nodes[quantize_].tensor);
       quantize_a8_ = binder.Choose(kernels::QuantizeA8Rows());
@@ -99,53 +101,73 @@ class AttentionTask final : public Task {
   }
 
   std::uint64_t Items(const StepContext& step) const override {
-    return step.rows.size() * cache_.kv_heads;
+    return step.rows.size() * cache_.kv_heads * Parts(step);
   }
 
   void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
            int thread) const override {
+    const std::size_t rows = step.rows.size();
+    const std::size_t parts = Parts(step);
     // Rows of one head follow each other: in a prompt they read the same keys.
     for (std::uint64_t item = first; item < last; ++item) {
-      RunItem(step, static_cast<std::uint32_t>(item % step.rows.size()), item / step.rows.size(),
-              thread);
+      const std::size_t kv_head = item / rows / parts;
+      const std::size_t part = item / rows % parts;
+      const Heads heads{kv_head, kv_head * group_ + group_ * part / parts,
+                        kv_head * group_ + group_ * (part + 1) / parts};
+      RunItem(step, static_cast<std::uint32_t>(item % rows), heads, thread);
     }
   }
 
  private:
-  void RunItem(const StepContext& step, std::uint32_t row, std::size_t head, int thread) const {
+  // Query heads [first, last), which share a key-value head.
+  struct Heads {
+    std::size_t kv_head;
+    std::size_t first;
+    std::size_t last;
+  };
+
+  // Into how many parts a group of query heads is cut: more than one only if some threads would
+  // have nothing to do, because each part reads the keys again.
+  std::size_t Parts(const StepContext& step) const {
+    const std::size_t items = step.rows.size() * cache_.kv_heads;
+    const auto threads = static_cast<std::size_t>(step.threads);
+    if (!may_cut_group_ || items >= threads) return 1;
+    return std::min(group_, (threads + items - 1) / items);
+  }
+
+  void RunItem(const StepContext& step, std::uint32_t row, const Heads& heads, int thread) const {
     const Row& r = step.rows[row];
     kernels::AttentionArgs args{};
-    args.queries = queries_.row(row) + head * group_ * cache_.key_dim;
-    args.group = group_;
+    args.queries = queries_.row(row) + heads.first * cache_.key_dim;
+    args.group = heads.last - heads.first;
     args.key_dim = cache_.key_dim;
     args.value_dim = cache_.value_dim;
     args.pages = r.pages;
     args.page_positions = cache_.page_positions;
     args.encoding = cache_.encoding;
-    args.key_offset = cache_.key_offset(head);
+    args.key_offset = cache_.key_offset(heads.kv_head);
     args.key_stride = cache_.key_stride();
-    args.value_offset = cache_.value_offset(head);
+    args.value_offset = cache_.value_offset(heads.kv_head);
     args.value_stride = cache_.value_stride();
     args.last = r.position + 1;
     args.first = window_ != 0 && args.last > window_ ? args.last - window_ : 0;
     args.query_position = r.position;
     args.scale = scale_;
     args.soft_cap = soft_cap_;
-    args.slopes = slopes_ == nullptr ? nullptr : slopes_ + head * group_;
-    args.sinks = sinks_ == nullptr ? nullptr : sinks_ + head * group_;
-    args.output = output_.row(row) + head * group_ * cache_.value_dim;
+    args.slopes = slopes_ == nullptr ? nullptr : slopes_ + heads.first;
+    args.sinks = sinks_ == nullptr ? nullptr : sinks_ + heads.first;
+    args.output = output_.row(row) + heads.first * cache_.value_dim;
     args.scratch =
         reinterpret_cast<float*>(scratch_ + static_cast<std::size_t>(thread) * scratch_bytes_);
     run_(args);
-    if (quantize_ != program::kNone) QuantizeHead(step, row, head);
+    if (quantize_ != program::kNone) Quantize(step, row, heads);
   }
 
-  void QuantizeHead(const StepContext& step, std::uint32_t row, std::size_t head) const {
-    const std::size_t width = group_ * cache_.value_dim;
-    std::byte* place = quantized_.bytes(row) + kernels::A8RowBytes(head * width);
-    if (!quantize_a8_(output_.row(row) + head * width, width, place)) {
-      step.fault->Report(quantize_, row);
-    }
+  void Quantize(const StepContext& step, std::uint32_t row, const Heads& heads) const {
+    const std::size_t begin = heads.first * cache_.value_dim;
+    const std::size_t width = (heads.last - heads.first) * cache_.value_dim;
+    std::byte* place = quantized_.bytes(row) + kernels::A8RowBytes(begin);
+    if (!quantize_a8_(output_.row(row) + begin, width, place)) step.fault->Report(quantize_, row);
   }
 
   RowsView queries_;
@@ -158,6 +180,7 @@ class AttentionTask final : public Task {
   CacheLayout cache_;
   kernels::AttentionFn run_;
   std::size_t group_;
+  bool may_cut_group_;
   std::uint32_t window_;
   float scale_;
   float soft_cap_;

@@ -39,6 +39,7 @@ struct StepContext {
   const Sequences* sequences = nullptr;
   std::span<const Row> rows;
   std::span<const OutputRow> outputs;
+  int threads = 1;  // of the team
   FirstFault* fault = nullptr;
   std::span<v1::OutputResult> results;  // of the sample, one for each output
 };

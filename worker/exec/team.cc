@@ -1,6 +1,7 @@
 #include "worker/exec/team.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "common/check.h"
 #include "kernels/cpu.h"
@@ -8,9 +9,10 @@
 namespace bramble::worker {
 namespace {
 
-// About 5 microseconds on the machines at hand: longer than most waits for a thread that runs, far
-// shorter than a step.
-constexpr int kBarrierSpins = 150;
+// Longer than most waits for a thread that runs, far shorter than a step; sleeping and waking would
+// cost about as much.
+constexpr std::chrono::microseconds kSpin(20);
+constexpr int kPausesALook = 16;  // at the clock
 
 inline void Pause() {
 #if defined(__x86_64__)
@@ -50,7 +52,7 @@ void Team::Run(const std::function<void(int)>& body) {
 void Team::Loop(int thread) {
   kernels::SetStandardFloatEnvironment();
   for (std::uint32_t seen = 0;; ++seen) {
-    WaitWhile(start_, seen, 0);
+    SleepWhile(start_, seen);
     if (stopping_) return;
     (*body_)(thread);
     Barrier();
@@ -68,13 +70,18 @@ void Team::Release(std::uint32_t phase) {
   if (size_ > 1) phase_.notify_all();
 }
 
-void Team::AwaitPhase(std::uint32_t phase) { WaitWhile(phase_, phase, kBarrierSpins); }
+void Team::AwaitPhase(std::uint32_t phase) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < kPausesALook; ++i) {
+      if (phase_.load(std::memory_order_acquire) != phase) return;
+      Pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  SleepWhile(phase_, phase);
+}
 
-void Team::WaitWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old, int spins) {
-  for (int i = 0; i < spins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    Pause();
-  }
+void Team::SleepWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 

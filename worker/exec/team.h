@@ -32,7 +32,7 @@ class Team {
   // Inside a body, by all threads: returns when all have come; what each did before is seen by
   // all after. The last to come calls `alone` while the others wait, who see what it did: work too
   // small to be shared needs no barrier of its own. Then the count of Take begins again at 0.
-  // Waits a few microseconds actively, then asleep.
+  // Waits some microseconds actively, then asleep.
   template <typename Alone>
   void Barrier(const Alone& alone) {
     const std::uint32_t phase = phase_.load(std::memory_order_relaxed);
@@ -60,7 +60,7 @@ class Team {
   bool Arrive();
   void Release(std::uint32_t phase);
   void AwaitPhase(std::uint32_t phase);
-  static void WaitWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old, int spins);
+  static void SleepWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old);
 
   const int size_;
   std::vector<std::thread> threads_;
