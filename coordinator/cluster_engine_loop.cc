@@ -235,22 +235,20 @@ void ClusterEngine::BeginServing(const Plan& plan) {
 void ClusterEngine::EndServing(const Status& why) {
   if (!serving_) return;
   LogFailure("the plan ends", why, {{"epoch", serving_->epoch()}});
-  scheduler_.Detach(why);
-  serving_->Close();
-  serving_.reset();
-  metrics_.Planned(0, nullptr);
+  // The state first: whoever hears that a request has ended may ask.
+  SetState(EngineState::kWaiting, why);
   {
-    // Its streams have ended for good: what they reported on the way is not to be taken for the
-    // next plan's loss.
     const MutexLock lock(mu_);
-    mail_.lost = false;
-    mail_.lost_node.reset();
     plan_.reset();
     loaded_.clear();
     progress_.clear();
     context_length_ = 0;
   }
-  SetState(EngineState::kWaiting, why);
+  scheduler_.Detach(why);
+  serving_->Close();
+  serving_.reset();
+  metrics_.Planned(0, nullptr);
+  ForgetLosses();
 }
 
 // Only while nothing runs: a reload ends every request.
