@@ -65,7 +65,7 @@ class Daemon:
         lines.put("")
 
     def said(self):
-        return pathlib.Path(self.log).read_text(errors="replace")[-20000:]
+        return pathlib.Path(self.log).read_text(errors="replace")[-6000:]
 
     def kill(self):
         """As a power cut would."""
