@@ -43,8 +43,12 @@ void ForwardReceiver::OnReadDone(bool ok) {
 void ForwardReceiver::Taken(std::uint64_t number) {
   const MutexLock lock(mu_);
   taken_ = number;
-  // While a credit is on its way the next one waits and says the newest number.
-  if (!writing_ && !closed_) WriteCredit();
+  if (CreditIsDue()) WriteCredit();
+}
+
+bool ForwardReceiver::CreditIsDue() const {
+  // Half a window at a time: as good for the sender, and half the messages.
+  return !closed_ && !writing_ && 2 * (taken_ - response_.taken()) >= stage_->options().window;
 }
 
 void ForwardReceiver::WriteCredit() {
@@ -57,7 +61,7 @@ void ForwardReceiver::WriteCredit() {
 void ForwardReceiver::OnWriteDone(bool ok) {
   const MutexLock lock(mu_);
   writing_ = false;
-  if (ok && !closed_ && taken_ != response_.taken()) WriteCredit();
+  if (ok && CreditIsDue()) WriteCredit();
 }
 
 void ForwardReceiver::OnCancel() {

@@ -34,6 +34,7 @@ class ForwardReceiver : public grpc::ServerBidiReactor<v1::ForwardRequest, v1::F
 
  private:
   explicit ForwardReceiver(std::shared_ptr<Stage> stage) : stage_(std::move(stage)) {}
+  bool CreditIsDue() const REQUIRES(mu_);
   void WriteCredit() REQUIRES(mu_);
   Status Lost() const;
 

@@ -124,13 +124,15 @@ void Stage::RunDue() {
   std::shared_ptr<Inlet> inlet;
   std::shared_ptr<Outlet> outlet;
   while (Next(work, inlet, outlet)) {
-    if (inlet != nullptr) inlet->Taken(work.message.step().number());
+    const std::uint64_t number = work.message.step().number();
     const Clock::time_point start = Clock::now();
     compute_(work);
     v1::StageTime& time = *work.message.add_stages();
     time.set_wait_us(Microseconds(start - work.arrived));
     time.set_compute_us(Microseconds(Clock::now() - start));
     outlet->Send(std::move(work));
+    // Last: a credit costs a write, which would delay the step.
+    if (inlet != nullptr) inlet->Taken(number);
   }
 }
 

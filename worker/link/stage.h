@@ -47,7 +47,7 @@ class Link {
 class Inlet {
  public:
   virtual ~Inlet() = default;
-  // The step of this number has left the queue. On the compute thread.
+  // The step of this number has left the queue, and the stage. On the compute thread.
   virtual void Taken(std::uint64_t number) = 0;
 };
 
