@@ -1,16 +1,30 @@
 #include "kernels/cpu.h"
 
 #include <cfenv>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace bramble::kernels {
 namespace {
+
+#if defined(__x86_64__)
+// Not __builtin_cpu_supports("f16c"): clang 14 does not know the name.
+bool HasF16c() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  constexpr unsigned kF16c = 1U << 29U;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & kF16c) != 0;
+}
+#endif
 
 Features AskCpu() {
   Features features = kNothing;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-      __builtin_cpu_supports("f16c") != 0) {
+  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 && HasF16c()) {
     features |= kAvx2;
     if (__builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
         __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0) {

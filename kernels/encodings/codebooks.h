@@ -6,12 +6,12 @@
 
 namespace bramble::kernels {
 
-extern const std::uint16_t kIq2XxsEntries[256];
-extern const std::uint16_t kIq2XsEntries[512];
-extern const std::uint16_t kIq2SEntries[1024];
-extern const std::uint16_t kIq3XxsEntries[256];
-extern const std::uint16_t kIq3SEntries[512];
-extern const std::uint16_t kIq1Entries[2048];
+extern const std::uint16_t iq2_xxs_entries[256];
+extern const std::uint16_t iq2_xs_entries[512];
+extern const std::uint16_t iq2_s_entries[1024];
+extern const std::uint16_t iq3_xxs_entries[256];
+extern const std::uint16_t iq3_s_entries[512];
+extern const std::uint16_t iq1_entries[2048];
 
 inline constexpr std::int8_t kIq2Values[4] = {8, 25, 43, 0};
 inline constexpr std::int8_t kIq3XxsValues[8] = {4, 12, 20, 28, 36, 44, 52, 62};

@@ -46,12 +46,12 @@ using DecodeFn = void (*)(const std::byte* blocks, std::size_t count, float* out
 
 struct EncodingInfo {
   Encoding encoding;
-  const char* name;            // "q4_1": lower case, ggml's name
-  std::uint32_t block_values;  // values of one block; a matrix row is whole blocks
-  std::uint32_t block_bytes;
   // True where products take 8-bit inputs (a8/32, kernels/a8.h). Every encoding also takes f32
   // inputs.
   bool takes_a8;
+  std::uint32_t block_values;  // values of one block; a matrix row is whole blocks
+  std::uint32_t block_bytes;
+  const char* name;  // "q4_1": lower case, ggml's name
   DecodeFn decode;
 };
 

@@ -88,7 +88,7 @@ struct FormatIq2Xxs {
     out->scale[0] = HalfAt(block) * 0.125F;
     SetMultipliers(rest >> 28U, rest >> 28U, out);
     for (std::size_t e = 0; e < 4; ++e) {
-      LookUpEight(kIq2XxsEntries[Byte(indices + e)], kIq2Values, EvenSigns(rest >> (7 * e) & 127U),
+      LookUpEight(iq2_xxs_entries[Byte(indices + e)], kIq2Values, EvenSigns(rest >> (7 * e) & 127U),
                   out->w + 8 * e);
     }
   }
@@ -105,7 +105,7 @@ struct FormatIq2Xs {
     SetMultipliers(scales & 15U, scales >> 4U, out);
     for (std::size_t e = 0; e < 4; ++e) {
       const std::uint32_t both = Load16(block + 2 + 8 * g + 2 * e);
-      LookUpEight(kIq2XsEntries[both & 511U], kIq2Values, EvenSigns(both >> 9U), out->w + 8 * e);
+      LookUpEight(iq2_xs_entries[both & 511U], kIq2Values, EvenSigns(both >> 9U), out->w + 8 * e);
     }
   }
 };
@@ -122,7 +122,7 @@ struct FormatIq2S {
     SetMultipliers(scales & 15U, scales >> 4U, out);
     for (std::size_t e = 0; e < 4; ++e) {
       const std::uint32_t high = Byte(block + 66 + g) >> (2 * e) & 3U;
-      LookUpEight(kIq2SEntries[Byte(block + 2 + 4 * g + e) | high << 8U], kIq2Values,
+      LookUpEight(iq2_s_entries[Byte(block + 2 + 4 * g + e) | high << 8U], kIq2Values,
                   Byte(block + 34 + 4 * g + e), out->w + 8 * e);
     }
   }
@@ -139,7 +139,8 @@ struct FormatIq3Xxs {
     SetMultipliers(rest >> 28U, rest >> 28U, out);
     for (std::size_t e = 0; e < 8; ++e) {
       const std::uint32_t signs = EvenSigns(rest >> (7 * (e / 2)) & 127U) >> (4 * (e % 2));
-      LookUpFour(kIq3XxsEntries[Byte(block + 2 + 8 * g + e)], kIq3XxsValues, signs, out->w + 4 * e);
+      LookUpFour(iq3_xxs_entries[Byte(block + 2 + 8 * g + e)], kIq3XxsValues, signs,
+                 out->w + 4 * e);
     }
   }
 };
@@ -157,7 +158,7 @@ struct FormatIq3S {
     for (std::size_t e = 0; e < 8; ++e) {
       const std::uint32_t high = Byte(block + 66 + g) >> e & 1U;
       const std::uint32_t signs = Byte(block + 74 + 4 * g + e / 2) >> (4 * (e % 2));
-      LookUpFour(kIq3SEntries[Byte(block + 2 + 8 * g + e) | high << 8U], kIq3SValues, signs,
+      LookUpFour(iq3_s_entries[Byte(block + 2 + 8 * g + e) | high << 8U], kIq3SValues, signs,
                  out->w + 4 * e);
     }
   }
@@ -182,7 +183,7 @@ struct FormatIq1S {
     SetMultipliers(high >> 12U & 7U, high >> 12U & 7U, out);
     for (std::size_t e = 0; e < 4; ++e) {
       const std::uint32_t index = Byte(block + 2 + 4 * g + e) | (high >> (3 * e) & 7U) << 8U;
-      LookUpEighths(kIq1Entries[index], (high & 0x8000U) != 0, out->w + 8 * e);
+      LookUpEighths(iq1_entries[index], (high & 0x8000U) != 0, out->w + 8 * e);
     }
   }
 };
@@ -206,7 +207,7 @@ struct FormatIq1M {
     for (std::size_t e = 0; e < 4; ++e) {
       const std::uint32_t nibble = Byte(block + 32 + 2 * g + e / 2) >> (4 * (e % 2)) & 15U;
       const std::uint32_t index = Byte(block + 4 * g + e) | (nibble & 7U) << 8U;
-      LookUpEighths(kIq1Entries[index], (nibble & 8U) != 0, out->w + 8 * e);
+      LookUpEighths(iq1_entries[index], (nibble & 8U) != 0, out->w + 8 * e);
     }
   }
 };

@@ -28,7 +28,7 @@ inline std::int32_t Q3Scale(const std::byte* scales, std::size_t sixteen) {
 
 // 16 bytes (scale in the low, minimum in the high nibble) for 16 values each; 64 bytes of 2-bit
 // values; d, dmin f16. Group g takes bits 2 * (g % 4) of bytes 32 * (g / 4) + i.
-struct FormatQ2_K {
+struct FormatQ2K {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 84;
   static constexpr Terms kTerms = Terms::kTwoMinima;
@@ -49,7 +49,7 @@ struct FormatQ2_K {
 
 // 32 bytes of high bits (clear: minus 4); 64 bytes of 2-bit values, as Q2_K; 12 bytes of scales; d
 // f16.
-struct FormatQ3_K {
+struct FormatQ3K {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 110;
   static constexpr Terms kTerms = Terms::kScale;
@@ -81,7 +81,7 @@ inline void SetScaleAndMinimum(const std::byte* block, std::size_t g, Group* out
 }
 
 // d, dmin f16; 12 bytes of 6-bit scales and minima; 128 bytes of nibbles.
-struct FormatQ4_K {
+struct FormatQ4K {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 144;
   static constexpr Terms kTerms = Terms::kScaleMinimum;
@@ -94,7 +94,7 @@ struct FormatQ4_K {
 };
 
 // As Q4_K, with 32 bytes of fifth bits (bit g of byte i) before the nibbles.
-struct FormatQ5_K {
+struct FormatQ5K {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 176;
   static constexpr Terms kTerms = Terms::kScaleMinimum;
@@ -109,14 +109,15 @@ struct FormatQ5_K {
 
 // 128 bytes of low nibbles, 64 bytes of two high bits, 16 signed scales of 16 values, d f16: d *
 // scale * (6 bits - 32).
-struct FormatQ6_K {
+struct FormatQ6K {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 210;
   static constexpr Terms kTerms = Terms::kScale;
   static void Unpack(const std::byte* block, std::size_t g, Group* out) {
     out->scale[0] = HalfAt(block + 208);
     for (std::size_t half = 0; half < 2; ++half) {
-      out->multiplier[half] = static_cast<std::int8_t>(Byte(block + 192 + 2 * g + half));
+      const auto scale = static_cast<std::int32_t>(Byte(block + 192 + 2 * g + half));
+      out->multiplier[half] = (scale ^ 128) - 128;  // a signed byte
     }
     // Four groups (128 values) share 64 bytes of nibbles and 32 bytes of high bits.
     const std::byte* low = block + 64 * (g / 4) + 32 * (g % 2);

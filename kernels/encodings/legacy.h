@@ -31,7 +31,7 @@ inline void SetScale(float scale, Group* out) {
 }
 
 // d f16, 16 bytes of nibbles: d * (nibble - 8).
-struct FormatQ4_0 {
+struct FormatQ40 {
   static constexpr std::size_t kBlockValues = 32;
   static constexpr std::size_t kBlockBytes = 18;
   static constexpr Terms kTerms = Terms::kScale;
@@ -42,7 +42,7 @@ struct FormatQ4_0 {
 };
 
 // d f16, m f16, 16 bytes of nibbles: d * nibble + m.
-struct FormatQ4_1 {
+struct FormatQ41 {
   static constexpr std::size_t kBlockValues = 32;
   static constexpr std::size_t kBlockBytes = 20;
   static constexpr Terms kTerms = Terms::kScaleMinimum;
@@ -54,7 +54,7 @@ struct FormatQ4_1 {
 };
 
 // d f16, 32 high bits, 16 bytes of nibbles: d * (5 bits - 16).
-struct FormatQ5_0 {
+struct FormatQ50 {
   static constexpr std::size_t kBlockValues = 32;
   static constexpr std::size_t kBlockBytes = 22;
   static constexpr Terms kTerms = Terms::kScale;
@@ -65,7 +65,7 @@ struct FormatQ5_0 {
 };
 
 // d f16, m f16, 32 high bits, 16 bytes of nibbles: d * (5 bits) + m.
-struct FormatQ5_1 {
+struct FormatQ51 {
   static constexpr std::size_t kBlockValues = 32;
   static constexpr std::size_t kBlockBytes = 24;
   static constexpr Terms kTerms = Terms::kScaleMinimum;
@@ -77,7 +77,7 @@ struct FormatQ5_1 {
 };
 
 // d f16, 32 signed bytes: d * byte.
-struct FormatQ8_0 {
+struct FormatQ80 {
   static constexpr std::size_t kBlockValues = 32;
   static constexpr std::size_t kBlockBytes = 34;
   static constexpr Terms kTerms = Terms::kScale;

@@ -18,7 +18,7 @@ inline std::int8_t Trit(std::uint32_t byte, std::size_t n) {
 
 // 32 bytes with 5 digits each (digit n of byte m is value 32 n + m), 16 bytes with 5 (160 + 16 n +
 // m), 4 bytes with 4 (240 + 4 n + m), d f16.
-struct FormatTq1_0 {
+struct FormatTq10 {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 54;
   static constexpr Terms kTerms = Terms::kScale;
@@ -34,7 +34,7 @@ struct FormatTq1_0 {
 };
 
 // 64 bytes of 2-bit values laid out as Q2_K's, minus 1; d f16.
-struct FormatTq2_0 {
+struct FormatTq20 {
   static constexpr std::size_t kBlockValues = kSuperValues;
   static constexpr std::size_t kBlockBytes = 66;
   static constexpr Terms kTerms = Terms::kScale;

@@ -23,24 +23,24 @@ void DecodeBf16(const std::byte* blocks, std::size_t count, float* out) {
 
 template <typename Format>
 constexpr EncodingInfo Info(Encoding encoding, const char* name) {
-  return {encoding, name, Format::kBlockValues, Format::kBlockBytes, true, DecodeBlocks<Format>};
+  return {encoding, true, Format::kBlockValues, Format::kBlockBytes, name, DecodeBlocks<Format>};
 }
 
 // Row i describes the encoding numbered i + 1.
 constexpr EncodingInfo kEncodings[] = {
-    {Encoding::kF32, "f32", 1, 4, false, DecodeF32},
-    {Encoding::kF16, "f16", 1, 2, false, DecodeF16},
-    {Encoding::kBf16, "bf16", 1, 2, false, DecodeBf16},
-    Info<FormatQ4_0>(Encoding::kQ4_0, "q4_0"),
-    Info<FormatQ4_1>(Encoding::kQ4_1, "q4_1"),
-    Info<FormatQ5_0>(Encoding::kQ5_0, "q5_0"),
-    Info<FormatQ5_1>(Encoding::kQ5_1, "q5_1"),
-    Info<FormatQ8_0>(Encoding::kQ8_0, "q8_0"),
-    Info<FormatQ2_K>(Encoding::kQ2_K, "q2_k"),
-    Info<FormatQ3_K>(Encoding::kQ3_K, "q3_k"),
-    Info<FormatQ4_K>(Encoding::kQ4_K, "q4_k"),
-    Info<FormatQ5_K>(Encoding::kQ5_K, "q5_k"),
-    Info<FormatQ6_K>(Encoding::kQ6_K, "q6_k"),
+    {Encoding::kF32, false, 1, 4, "f32", DecodeF32},
+    {Encoding::kF16, false, 1, 2, "f16", DecodeF16},
+    {Encoding::kBf16, false, 1, 2, "bf16", DecodeBf16},
+    Info<FormatQ40>(Encoding::kQ4_0, "q4_0"),
+    Info<FormatQ41>(Encoding::kQ4_1, "q4_1"),
+    Info<FormatQ50>(Encoding::kQ5_0, "q5_0"),
+    Info<FormatQ51>(Encoding::kQ5_1, "q5_1"),
+    Info<FormatQ80>(Encoding::kQ8_0, "q8_0"),
+    Info<FormatQ2K>(Encoding::kQ2_K, "q2_k"),
+    Info<FormatQ3K>(Encoding::kQ3_K, "q3_k"),
+    Info<FormatQ4K>(Encoding::kQ4_K, "q4_k"),
+    Info<FormatQ5K>(Encoding::kQ5_K, "q5_k"),
+    Info<FormatQ6K>(Encoding::kQ6_K, "q6_k"),
     Info<FormatIq4Nl>(Encoding::kIq4Nl, "iq4_nl"),
     Info<FormatIq4Xs>(Encoding::kIq4Xs, "iq4_xs"),
     Info<FormatIq2Xxs>(Encoding::kIq2Xxs, "iq2_xxs"),
@@ -50,8 +50,8 @@ constexpr EncodingInfo kEncodings[] = {
     Info<FormatIq3S>(Encoding::kIq3S, "iq3_s"),
     Info<FormatIq1S>(Encoding::kIq1S, "iq1_s"),
     Info<FormatIq1M>(Encoding::kIq1M, "iq1_m"),
-    Info<FormatTq1_0>(Encoding::kTq1_0, "tq1_0"),
-    Info<FormatTq2_0>(Encoding::kTq2_0, "tq2_0"),
+    Info<FormatTq10>(Encoding::kTq1_0, "tq1_0"),
+    Info<FormatTq20>(Encoding::kTq2_0, "tq2_0"),
     Info<FormatMxfp4>(Encoding::kMxfp4, "mxfp4"),
     Info<FormatNvfp4>(Encoding::kNvfp4, "nvfp4"),
 };

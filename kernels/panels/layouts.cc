@@ -91,99 +91,100 @@ void RestoreQ3(const std::byte* expanded, std::byte* block) {
   std::memcpy(block + 108, expanded + 112, 2);
 }
 
-constexpr Layout kQ4_0{Encoding::kQ4_0, 18, {{0, 2, 2}, {2, 16, 4}}, nullptr, nullptr};
-constexpr Layout kQ4_1{Encoding::kQ4_1, 20, {{0, 2, 2}, {2, 2, 2}, {4, 16, 4}}, nullptr, nullptr};
-constexpr Layout kQ5_0{
+constexpr Layout kQ40Layout{Encoding::kQ4_0, 18, {{0, 2, 2}, {2, 16, 4}}, nullptr, nullptr};
+constexpr Layout kQ41Layout{
+    Encoding::kQ4_1, 20, {{0, 2, 2}, {2, 2, 2}, {4, 16, 4}}, nullptr, nullptr};
+constexpr Layout kQ50Layout{
     Encoding::kQ5_0, 22, {{0, 2, 2}, {2, 4, 4}, {6, 16, 4}}, ExpandFive<22, 2>, RestoreFive<22, 2>};
-constexpr Layout kQ5_1{Encoding::kQ5_1,
-                       24,
-                       {{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}},
-                       ExpandFive<24, 4>,
-                       RestoreFive<24, 4>};
-constexpr Layout kQ8_0{Encoding::kQ8_0, 34, {{0, 2, 2}, {2, 32, 4}}, nullptr, nullptr};
-constexpr Layout kQ2_K{
+constexpr Layout kQ51Layout{Encoding::kQ5_1,
+                            24,
+                            {{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}},
+                            ExpandFive<24, 4>,
+                            RestoreFive<24, 4>};
+constexpr Layout kQ80Layout{Encoding::kQ8_0, 34, {{0, 2, 2}, {2, 32, 4}}, nullptr, nullptr};
+constexpr Layout kQ2KLayout{
     Encoding::kQ2_K, 84, {{80, 2, 2}, {82, 2, 2}, {0, 16, 2}, {16, 64, 4}}, nullptr, nullptr};
-constexpr Layout kQ3_K{
+constexpr Layout kQ3KLayout{
     Encoding::kQ3_K, 114, {{112, 2, 2}, {96, 16, 2}, {0, 32, 4}, {32, 64, 4}}, ExpandQ3, RestoreQ3};
-constexpr Layout kQ4_K{Encoding::kQ4_K,
-                       148,
-                       {{0, 2, 2}, {2, 2, 2}, {4, 16, 2}, {20, 128, 4}},
-                       ExpandSixBits<144>,
-                       RestoreSixBits<144>};
-constexpr Layout kQ5_K{Encoding::kQ5_K,
-                       180,
-                       {{0, 2, 2}, {2, 2, 2}, {4, 16, 2}, {20, 32, 4}, {52, 128, 4}},
-                       ExpandSixBits<176>,
-                       RestoreSixBits<176>};
-constexpr Layout kQ6_K{
+constexpr Layout kQ4KLayout{Encoding::kQ4_K,
+                            148,
+                            {{0, 2, 2}, {2, 2, 2}, {4, 16, 2}, {20, 128, 4}},
+                            ExpandSixBits<144>,
+                            RestoreSixBits<144>};
+constexpr Layout kQ5KLayout{Encoding::kQ5_K,
+                            180,
+                            {{0, 2, 2}, {2, 2, 2}, {4, 16, 2}, {20, 32, 4}, {52, 128, 4}},
+                            ExpandSixBits<176>,
+                            RestoreSixBits<176>};
+constexpr Layout kQ6KLayout{
     Encoding::kQ6_K, 210, {{208, 2, 2}, {192, 16, 2}, {128, 64, 4}, {0, 128, 4}}, nullptr, nullptr};
-constexpr Layout kF32{Encoding::kF32, 4, {{0, 4, 4}}, nullptr, nullptr};
-constexpr Layout kF16{Encoding::kF16, 2, {{0, 2, 2}}, nullptr, nullptr};
-constexpr Layout kBf16{Encoding::kBf16, 2, {{0, 2, 2}}, nullptr, nullptr};
+constexpr Layout kF32Layout{Encoding::kF32, 4, {{0, 4, 4}}, nullptr, nullptr};
+constexpr Layout kF16Layout{Encoding::kF16, 2, {{0, 2, 2}}, nullptr, nullptr};
+constexpr Layout kBf16Layout{Encoding::kBf16, 2, {{0, 2, 2}}, nullptr, nullptr};
 
 // The constants of layouts.h say the same as the field lists.
 constexpr bool UnitIs(const Layout& layout, std::size_t bytes) {
   return layout.expanded_bytes * kPanelRows == bytes;
 }
-static_assert(UnitIs(kQ4_0, Q4_0::kUnit) && UnitIs(kQ4_1, Q4_1::kUnit));
-static_assert(UnitIs(kQ5_0, Q5_0::kUnit) && UnitIs(kQ5_1, Q5_1::kUnit));
-static_assert(UnitIs(kQ8_0, Q8_0::kUnit) && UnitIs(kQ2_K, Q2_K::kUnit));
-static_assert(UnitIs(kQ3_K, Q3_K::kUnit) && UnitIs(kQ4_K, Q4_K::kUnit));
-static_assert(UnitIs(kQ5_K, Q5_K::kUnit) && UnitIs(kQ6_K, Q6_K::kUnit));
+static_assert(UnitIs(kQ40Layout, Q40::kUnit) && UnitIs(kQ41Layout, Q41::kUnit));
+static_assert(UnitIs(kQ50Layout, Q50::kUnit) && UnitIs(kQ51Layout, Q51::kUnit));
+static_assert(UnitIs(kQ80Layout, Q80::kUnit) && UnitIs(kQ2KLayout, Q2K::kUnit));
+static_assert(UnitIs(kQ3KLayout, Q3K::kUnit) && UnitIs(kQ4KLayout, Q4K::kUnit));
+static_assert(UnitIs(kQ5KLayout, Q5K::kUnit) && UnitIs(kQ6KLayout, Q6K::kUnit));
 
 }  // namespace
 
 template <>
 const Layout& LayoutOf<Encoding::kQ4_0>() {
-  return kQ4_0;
+  return kQ40Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ4_1>() {
-  return kQ4_1;
+  return kQ41Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ5_0>() {
-  return kQ5_0;
+  return kQ50Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ5_1>() {
-  return kQ5_1;
+  return kQ51Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ8_0>() {
-  return kQ8_0;
+  return kQ80Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ2_K>() {
-  return kQ2_K;
+  return kQ2KLayout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ3_K>() {
-  return kQ3_K;
+  return kQ3KLayout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ4_K>() {
-  return kQ4_K;
+  return kQ4KLayout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ5_K>() {
-  return kQ5_K;
+  return kQ5KLayout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kQ6_K>() {
-  return kQ6_K;
+  return kQ6KLayout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kF32>() {
-  return kF32;
+  return kF32Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kF16>() {
-  return kF16;
+  return kF16Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kBf16>() {
-  return kBf16;
+  return kBf16Layout;
 }
 
 }  // namespace bramble::kernels::panels

@@ -36,12 +36,12 @@ struct Layout {
 };
 
 // Where the fields of a unit begin, in bytes; kUnit is its size.
-struct Q4_0 {
+struct Q40 {
   static constexpr std::size_t kScales = 0;    // f16 [16 rows]
   static constexpr std::size_t kNibbles = 32;  // 4 lines
   static constexpr std::size_t kUnit = 288;
 };
-struct Q4_1 {
+struct Q41 {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kMinima = 32;  // f16
   static constexpr std::size_t kNibbles = 64;
@@ -49,27 +49,27 @@ struct Q4_1 {
 };
 // The 32 high bits of a row become one line: bit j of byte b of the row's four bytes belongs to
 // value 4 j + b.
-struct Q5_0 {
+struct Q50 {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kHigh = 32;
   static constexpr std::size_t kNibbles = 96;
   static constexpr std::size_t kUnit = 352;
 };
-struct Q5_1 {
+struct Q51 {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kMinima = 32;
   static constexpr std::size_t kHigh = 64;
   static constexpr std::size_t kNibbles = 128;
   static constexpr std::size_t kUnit = 384;
 };
-struct Q8_0 {
+struct Q80 {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kBytes = 32;  // 8 lines
   static constexpr std::size_t kUnit = 544;
 };
 // Integer scales come in pairs of bytes, one pair for each group of 32 values and row: 32 bytes a
 // group.
-struct Q2_K {
+struct Q2K {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kMinima = 32;
   static constexpr std::size_t kPairs =
@@ -77,21 +77,21 @@ struct Q2_K {
   static constexpr std::size_t kTwos = 320;  // 16 lines
   static constexpr std::size_t kUnit = 1344;
 };
-struct Q3_K {
+struct Q3K {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kPairs = 32;  // 8 x 32 bytes: signed
   static constexpr std::size_t kHigh = 288;  // 8 lines
   static constexpr std::size_t kTwos = 800;  // 16 lines
   static constexpr std::size_t kUnit = 1824;
 };
-struct Q4_K {
+struct Q4K {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kMinima = 32;
   static constexpr std::size_t kPairs = 64;     // 8 x 32 bytes: scale, minimum
   static constexpr std::size_t kNibbles = 320;  // 32 lines
   static constexpr std::size_t kUnit = 2368;
 };
-struct Q5_K {
+struct Q5K {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kMinima = 32;
   static constexpr std::size_t kPairs = 64;
@@ -99,7 +99,7 @@ struct Q5_K {
   static constexpr std::size_t kNibbles = 832;  // 32 lines
   static constexpr std::size_t kUnit = 2880;
 };
-struct Q6_K {
+struct Q6K {
   static constexpr std::size_t kScales = 0;
   static constexpr std::size_t kPairs = 32;      // 8 x 32 bytes: signed
   static constexpr std::size_t kHigh = 288;      // 16 lines

@@ -10,7 +10,7 @@ namespace bramble::kernels::portable {
 // ((s0+s1)+(s2+s3)) + ((s4+s5)+(s6+s7)); where leaves are missing, a node with one child is that
 // child. sums[s * stride] is segment s; count: 1 to 8.
 inline float JoinSegments(const float* sums, std::size_t stride, std::size_t count) {
-  float level[kMaxSegments];
+  float level[kMaxSegments] = {};
   for (std::size_t s = 0; s < count; ++s) level[s] = sums[s * stride];
   for (std::size_t n = count; n > 1; n = (n + 1) / 2) {
     for (std::size_t s = 0; s < n / 2; ++s) level[s] = level[2 * s] + level[2 * s + 1];

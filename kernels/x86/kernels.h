@@ -14,16 +14,16 @@ namespace bramble::kernels::x86 {
 bool QuantizeA8Avx2(const float* x, std::size_t n, std::byte* row);
 
 // On the layouts of kernels/panels/layouts.h.
-void MatmulQ4_0Avx2(const MatmulArgs& args);
-void MatmulQ4_1Avx2(const MatmulArgs& args);
-void MatmulQ5_0Avx2(const MatmulArgs& args);
-void MatmulQ5_1Avx2(const MatmulArgs& args);
-void MatmulQ8_0Avx2(const MatmulArgs& args);
-void MatmulQ2_KAvx2(const MatmulArgs& args);
-void MatmulQ3_KAvx2(const MatmulArgs& args);
-void MatmulQ4_KAvx2(const MatmulArgs& args);
-void MatmulQ5_KAvx2(const MatmulArgs& args);
-void MatmulQ6_KAvx2(const MatmulArgs& args);
+void MatmulQ40Avx2(const MatmulArgs& args);
+void MatmulQ41Avx2(const MatmulArgs& args);
+void MatmulQ50Avx2(const MatmulArgs& args);
+void MatmulQ51Avx2(const MatmulArgs& args);
+void MatmulQ80Avx2(const MatmulArgs& args);
+void MatmulQ2KAvx2(const MatmulArgs& args);
+void MatmulQ3KAvx2(const MatmulArgs& args);
+void MatmulQ4KAvx2(const MatmulArgs& args);
+void MatmulQ5KAvx2(const MatmulArgs& args);
+void MatmulQ6KAvx2(const MatmulArgs& args);
 void MatmulF32Avx2(const MatmulArgs& args);
 void MatmulF16Avx2(const MatmulArgs& args);
 void MatmulBf16Avx2(const MatmulArgs& args);

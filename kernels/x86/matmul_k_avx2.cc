@@ -106,8 +106,8 @@ void AddMinima(const std::byte* minima, const __m256i (&pairs)[2], const std::by
   }
 }
 
-struct UnitQ4_K : SuperBlock<UnitQ4_K, panels::Q4_K::kUnit> {
-  using Layout = panels::Q4_K;
+struct UnitQ4K : SuperBlock<UnitQ4K, panels::Q4K::kUnit> {
+  using Layout = panels::Q4K;
   template <std::size_t kGroup, std::size_t kRows>
   static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
     Sums16<kRows> products;
@@ -129,8 +129,8 @@ struct UnitQ4_K : SuperBlock<UnitQ4_K, panels::Q4_K::kUnit> {
   }
 };
 
-struct UnitQ5_K : SuperBlock<UnitQ5_K, panels::Q5_K::kUnit> {
-  using Layout = panels::Q5_K;
+struct UnitQ5K : SuperBlock<UnitQ5K, panels::Q5K::kUnit> {
+  using Layout = panels::Q5K;
   template <std::size_t kGroup, std::size_t kRows>
   static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
     const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
@@ -172,8 +172,8 @@ void SubtractOffset(const __m256i (&pairs)[2], const std::byte* const* inputs,
   }
 }
 
-struct UnitQ6_K : SuperBlock<UnitQ6_K, panels::Q6_K::kUnit> {
-  using Layout = panels::Q6_K;
+struct UnitQ6K : SuperBlock<UnitQ6K, panels::Q6K::kUnit> {
+  using Layout = panels::Q6K;
   template <std::size_t kGroup, std::size_t kRows>
   static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
     const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
@@ -205,8 +205,8 @@ struct UnitQ6_K : SuperBlock<UnitQ6_K, panels::Q6_K::kUnit> {
   }
 };
 
-struct UnitQ3_K : SuperBlock<UnitQ3_K, panels::Q3_K::kUnit> {
-  using Layout = panels::Q3_K;
+struct UnitQ3K : SuperBlock<UnitQ3K, panels::Q3K::kUnit> {
+  using Layout = panels::Q3K;
   template <std::size_t kGroup, std::size_t kRows>
   static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
     const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
@@ -236,8 +236,8 @@ struct UnitQ3_K : SuperBlock<UnitQ3_K, panels::Q3_K::kUnit> {
   }
 };
 
-struct UnitQ2_K : SuperBlock<UnitQ2_K, panels::Q2_K::kUnit> {
-  using Layout = panels::Q2_K;
+struct UnitQ2K : SuperBlock<UnitQ2K, panels::Q2K::kUnit> {
+  using Layout = panels::Q2K;
   template <std::size_t kGroup, std::size_t kRows>
   static void AddGroup(const std::byte* unit, const std::byte* const* inputs, Sums<kRows>* sums) {
     const std::byte* both = unit + Layout::kPairs + 32 * kGroup;
@@ -284,10 +284,10 @@ struct UnitQ2_K : SuperBlock<UnitQ2_K, panels::Q2_K::kUnit> {
 
 }  // namespace
 
-void MatmulQ2_KAvx2(const MatmulArgs& args) { RunPanels<UnitQ2_K>(args); }
-void MatmulQ3_KAvx2(const MatmulArgs& args) { RunPanels<UnitQ3_K>(args); }
-void MatmulQ4_KAvx2(const MatmulArgs& args) { RunPanels<UnitQ4_K>(args); }
-void MatmulQ5_KAvx2(const MatmulArgs& args) { RunPanels<UnitQ5_K>(args); }
-void MatmulQ6_KAvx2(const MatmulArgs& args) { RunPanels<UnitQ6_K>(args); }
+void MatmulQ2KAvx2(const MatmulArgs& args) { RunPanels<UnitQ2K>(args); }
+void MatmulQ3KAvx2(const MatmulArgs& args) { RunPanels<UnitQ3K>(args); }
+void MatmulQ4KAvx2(const MatmulArgs& args) { RunPanels<UnitQ4K>(args); }
+void MatmulQ5KAvx2(const MatmulArgs& args) { RunPanels<UnitQ5K>(args); }
+void MatmulQ6KAvx2(const MatmulArgs& args) { RunPanels<UnitQ6K>(args); }
 
 }  // namespace bramble::kernels::x86

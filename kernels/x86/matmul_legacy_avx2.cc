@@ -103,7 +103,7 @@ struct FiveBits {
 // bits.
 struct EightBits {
   static constexpr std::size_t kValues = 32;
-  static constexpr std::size_t kBytes = panels::Q8_0::kUnit;
+  static constexpr std::size_t kBytes = panels::Q80::kUnit;
   static constexpr std::size_t kInputBytes = sizeof(A8Group);
 
   template <std::size_t kRows>
@@ -111,7 +111,7 @@ struct EightBits {
     Sums32<kRows> integers;
     integers.Clear();
     for (std::size_t line = 0; line < 8; ++line) {
-      const std::byte* bytes = unit + panels::Q8_0::kBytes + 64 * line;
+      const std::byte* bytes = unit + panels::Q80::kBytes + 64 * line;
       for (std::size_t half = 0; half < 2; ++half) {
         const __m256i w = Load(bytes + 32 * half);
         const __m256i magnitude = _mm256_abs_epi8(w);
@@ -122,16 +122,16 @@ struct EightBits {
         }
       }
     }
-    Finish<panels::Q8_0, 0, false, kRows>(unit, inputs, integers, sums);
+    Finish<panels::Q80, 0, false, kRows>(unit, inputs, integers, sums);
   }
 };
 
 }  // namespace
 
-void MatmulQ4_0Avx2(const MatmulArgs& args) { RunPanels<FourBits<panels::Q4_0, 8, false>>(args); }
-void MatmulQ4_1Avx2(const MatmulArgs& args) { RunPanels<FourBits<panels::Q4_1, 0, true>>(args); }
-void MatmulQ5_0Avx2(const MatmulArgs& args) { RunPanels<FiveBits<panels::Q5_0, 16, false>>(args); }
-void MatmulQ5_1Avx2(const MatmulArgs& args) { RunPanels<FiveBits<panels::Q5_1, 0, true>>(args); }
-void MatmulQ8_0Avx2(const MatmulArgs& args) { RunPanels<EightBits>(args); }
+void MatmulQ40Avx2(const MatmulArgs& args) { RunPanels<FourBits<panels::Q40, 8, false>>(args); }
+void MatmulQ41Avx2(const MatmulArgs& args) { RunPanels<FourBits<panels::Q41, 0, true>>(args); }
+void MatmulQ50Avx2(const MatmulArgs& args) { RunPanels<FiveBits<panels::Q50, 16, false>>(args); }
+void MatmulQ51Avx2(const MatmulArgs& args) { RunPanels<FiveBits<panels::Q51, 0, true>>(args); }
+void MatmulQ80Avx2(const MatmulArgs& args) { RunPanels<EightBits>(args); }
 
 }  // namespace bramble::kernels::x86

@@ -77,6 +77,7 @@ template <std::size_t kBytes>
 void Prefetch(const std::byte* panel) {
   for (std::size_t at = 0; at < kBytes; at += 64) {
     const auto address = reinterpret_cast<std::uintptr_t>(panel) + kPrefetchDistance + at;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): past the panel there may be nothing to point at
     _mm_prefetch(reinterpret_cast<const char*>(address), _MM_HINT_T1);
   }
 }
