@@ -2,6 +2,7 @@
 // over HTTP.
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,14 @@ struct Configuration {
   std::vector<std::string> api_key_hashes;
 };
 
+// "/models/smol-q4.gguf" -> "smol-q4": what people call the model, where the name inside the file
+// may be anything.
+std::string FileName(const std::string& path) {
+  const std::filesystem::path name = std::filesystem::path(path).lexically_normal();
+  const std::filesystem::path last = name.has_filename() ? name : name.parent_path();
+  return last.extension() == ".gguf" ? last.stem().string() : last.filename().string();
+}
+
 Result<Configuration> Configure(const Settings& settings) {
   Configuration configuration;
   ASSIGN_OR_RETURN(const HostPort listen, ParseHostPort(settings.Text("listen"), "listen"));
@@ -53,7 +62,7 @@ Result<Configuration> Configure(const Settings& settings) {
   EngineOptions& engine = configuration.engine;
   engine.listen = settings.Text("listen");
   engine.state_dir = settings.Text("state");
-  engine.model_name = settings.TextOr("served-name", "");
+  engine.model_name = settings.TextOr("served-name", FileName(settings.Text("model")));
   engine.wait_workers = static_cast<std::uint32_t>(settings.Integer("wait-workers"));
   engine.max_queued = static_cast<std::uint32_t>(settings.Integer("max-queued"));
   ASSIGN_OR_RETURN(engine.objective, ParseObjective(settings.Text("objective")));

@@ -14,7 +14,7 @@ const Command& CoordinatorCommand() {
       {.name = "served-name",
        .type = SettingType::kText,
        .fallback = nullptr,
-       .help = "What clients call the model; the name in the file if not given"},
+       .help = "What clients call the model; the file's name if not given"},
       {.name = "listen",
        .type = SettingType::kText,
        .fallback = "0.0.0.0:7070",
