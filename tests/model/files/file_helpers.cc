@@ -8,6 +8,8 @@
 #include <fstream>
 
 #include "common/check.h"
+#include "model/files/gguf.h"
+#include "model/files/json.h"
 
 namespace bramble::model::files {
 
@@ -79,6 +81,38 @@ std::string GgufWriter::Finish() const {
   }
   file.resize((file.size() + alignment - 1) / alignment * alignment);
   return file + data;
+}
+
+ModelFiles FilesOfGguf(const std::string& bytes) {
+  auto part = ReadGguf(AsBytes(bytes));
+  CHECK(part.ok());
+  ModelFiles files;
+  files.path = "model.gguf";
+  files.container = "GGUF version 3";
+  files.metadata = std::move(part->metadata);
+  for (Tensor& tensor : part->tensors) CHECK(files.tensors.Add(std::move(tensor)).ok());
+  CHECK(files.tensors.Seal().ok());
+  return files;
+}
+
+ModelFiles FilesOfHf(std::string_view config, const std::vector<ZeroTensor>& tensors) {
+  static const std::string zeros(std::size_t{1} << 20, '\0');
+  ModelFiles files;
+  files.dialect = Dialect::kHuggingFace;
+  files.path = "model";
+  auto metadata = ReadJson(config, 1000);
+  CHECK(metadata.ok());
+  files.metadata = *std::move(metadata);
+  for (const ZeroTensor& zero : tensors) {
+    std::uint64_t values = 0;
+    CHECK(CountValues(zero.shape, &values) && values * sizeof(float) <= zeros.size());
+    CHECK(files.tensors
+              .Add({zero.name, v1::ENCODING_F32, "F32", zero.shape,
+                    AsBytes(zeros).first(values * sizeof(float))})
+              .ok());
+  }
+  CHECK(files.tensors.Seal().ok());
+  return files;
 }
 
 std::string Safetensors(std::string_view header, std::string_view data) {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/files/metadata.h"
+#include "model/files/model_files.h"
 
 namespace bramble::model::files {
 
@@ -84,6 +84,16 @@ class GgufWriter {
   std::vector<std::pair<std::string, std::string>> keys_;  // name, and type with value
   std::vector<Entry> tensors_;
 };
+
+// The files of a GGUF model in memory, which must outlive them. The bytes must be right.
+ModelFiles FilesOfGguf(const std::string& bytes);
+
+// The files of a Hugging Face folder: config.json, and F32 tensors of zeros by name and shape.
+struct ZeroTensor {
+  std::string name;
+  std::vector<std::uint64_t> shape;
+};
+ModelFiles FilesOfHf(std::string_view config, const std::vector<ZeroTensor>& tensors);
 
 // A safetensors file of a header and data.
 std::string Safetensors(std::string_view header, std::string_view data);
