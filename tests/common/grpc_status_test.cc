@@ -16,7 +16,7 @@ TEST(GrpcStatus, CrossesTheWireUnchanged) {
 }
 
 TEST(GrpcStatus, ACodeThatNobodyDefinesIsUnknown) {
-  for (const int code : {-1, 17, 1000}) {
+  for (const int code : {-1, 17, 31}) {
     EXPECT_EQ(FromGrpc(grpc::Status(static_cast<grpc::StatusCode>(code), "x")).code(),
               Code::kUnknown);
   }
