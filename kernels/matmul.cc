@@ -41,11 +41,12 @@ constexpr MatmulKernel PortableF32(const char* name) {
 
 #if defined(__x86_64__)
 template <Encoding kEncoding>
-constexpr MatmulKernel OnPanels(const char* name, InputForm form, void (*run)(const MatmulArgs&)) {
+constexpr MatmulKernel OnPanels(const char* name, InputForm form, void (*run)(const MatmulArgs&),
+                                Features needs = kAvx2) {
   return {name,
           kEncoding,
           form,
-          kAvx2,
+          needs,
           panels::PackedBytesOf<kEncoding>,
           panels::PackOf<kEncoding>,
           panels::UnpackRowOf<kEncoding>,
@@ -69,6 +70,26 @@ constexpr MatmulKernel DecodedAvx2(const char* name) {
 // Those of one encoding and form: best first, the last one needs nothing.
 constexpr MatmulKernel kKernels[] = {
 #if defined(__x86_64__)
+    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/avx512", InputForm::kA8, x86::MatmulQ40Avx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/avx512", InputForm::kA8, x86::MatmulQ41Avx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/avx512", InputForm::kA8, x86::MatmulQ50Avx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/avx512", InputForm::kA8, x86::MatmulQ51Avx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/avx512", InputForm::kA8, x86::MatmulQ80Avx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/avx512", InputForm::kA8, x86::MatmulQ2KAvx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/avx512", InputForm::kA8, x86::MatmulQ3KAvx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/avx512", InputForm::kA8, x86::MatmulQ4KAvx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/avx512", InputForm::kA8, x86::MatmulQ5KAvx512,
+                              kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/avx512", InputForm::kA8, x86::MatmulQ6KAvx512,
+                              kAvx2 | kAvx512Vnni),
     OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/avx2", InputForm::kA8, x86::MatmulQ40Avx2),
     OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/avx2", InputForm::kA8, x86::MatmulQ41Avx2),
     OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/avx2", InputForm::kA8, x86::MatmulQ50Avx2),
