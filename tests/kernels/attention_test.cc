@@ -14,7 +14,8 @@ namespace {
 using testing::Bits;
 using testing::RandomFloats;
 
-struct Case {
+// The columns of the table below, in an order to read.
+struct Case {  // NOLINT(clang-analyzer-optin.performance.Padding): not an order to pack
   const char* name;
   std::size_t group = 1;
   std::size_t key_dim = 64;
@@ -73,7 +74,7 @@ class Cache {
     queries_ = RandomFloats(random, c.group * c.key_dim, 1.0F);
     slopes_ = RandomFloats(random, c.group, 0.01F);
     sinks_ = RandomFloats(random, c.group, 2.0F);
-    bias_ = RandomFloats(random, 8 * 2 * c.group, 1.0F);
+    bias_ = RandomFloats(random, std::size_t{16} * c.group, 1.0F);
     for (std::size_t i = 0; i < 2 * kReach + 1; ++i) ids_.push_back(static_cast<float>(i % 8));
   }
 
