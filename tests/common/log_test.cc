@@ -28,7 +28,7 @@ class LogTest : public ::testing::Test {
     StartLog(
         {.level = level, .format = format, .logger = "test", .descriptor = file_.descriptor()});
   }
-  ~LogTest() override {
+  void TearDown() override {
     SetLogNode("");
     StartLog({});
   }
@@ -136,6 +136,7 @@ TEST_F(LogTest, LinesOfManyThreadsDoNotMix) {
   Start(LogFormat::kText);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([t] {
         for (int i = 0; i < 200; ++i)

@@ -19,7 +19,7 @@ namespace {
 // What systemd would hear.
 class Notify : public ::testing::Test {
  protected:
-  ~Notify() override {
+  void TearDown() override {
     ::unsetenv("NOTIFY_SOCKET");
     ::unsetenv("WATCHDOG_USEC");
     ::unsetenv("WATCHDOG_PID");

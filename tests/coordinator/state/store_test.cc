@@ -153,6 +153,7 @@ TEST_F(StoreTest, OneUseIsOneUseForManyAtOnce) {
   std::atomic<int> admitted = 0;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {
         const auto own = Open();  // a connection each, as of another process
@@ -225,6 +226,7 @@ TEST_F(StoreTest, NeverGivesAnEpochTwice) {
   Mutex mu;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(3);
     for (int t = 0; t < 3; ++t) {
       threads.emplace_back([&] {
         const auto own = Open();
@@ -282,6 +284,7 @@ TEST_F(StoreTest, ServesTheDaemonAndTheCommandLineAtOnce) {
 TEST_F(StoreTest, IsUsedByManyThreads) {
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < 10; ++i) {
@@ -358,6 +361,7 @@ TEST(StoreFiles, AFolderThatCannotBeMadeIsNamed) {
 TEST(StoreFiles, IsMadeOnceByManyAtOnce) {
   const TemporaryFolder folder = *TemporaryFolder::Make();
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       const auto store = Store::Open(folder.path());
