@@ -44,7 +44,7 @@ ClusterEngine::ClusterEngine(EngineOptions options, CertificateAuthority authori
       metrics_(name_, program().context_length(), kVersion),
       scheduler_({options_.max_queued}, clock_, metrics_) {}
 
-ClusterEngine::~ClusterEngine() { Shutdown(); }
+ClusterEngine::~ClusterEngine() { ClusterEngine::Shutdown(); }
 
 const v1::Program& ClusterEngine::program() const { return options_.model->program(); }
 

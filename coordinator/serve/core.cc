@@ -21,6 +21,7 @@ void Core::Attach(const ServePlan& plan, std::shared_ptr<StepChannel> channel) {
   }
   closed_.clear();
   steps_ = 0;
+  groups_ = Groups(plan.stages);
 }
 
 void Core::Detach(const Status& why) {

@@ -11,6 +11,7 @@
 #include "coordinator/metrics.h"
 #include "coordinator/serve/clock.h"
 #include "coordinator/serve/generator.h"
+#include "coordinator/serve/groups.h"
 #include "coordinator/serve/pages.h"
 #include "coordinator/serve/sequence.h"
 #include "coordinator/serve/serve_plan.h"
@@ -100,6 +101,7 @@ class Core {
   // results.cc: what came back.
   Sequence* Find(const Part& part);
   bool Matches(const InFlight& record, const v1::StepResult& result) const;
+  void Measure(const InFlight& record);
   void Computed(const Part& part);
   void Deliver(Sequence& sequence, std::uint32_t position, const v1::OutputResult& result);
   void DeliverPrompt(Sequence& sequence, std::uint32_t position, const v1::OutputResult& result);
@@ -124,6 +126,7 @@ class Core {
   std::map<RequestId, Sequence*> running_;
   std::map<std::uint64_t, InFlight> in_flight_;
   std::uint32_t drawing_steps_ = 0;  // of those in flight
+  Groups groups_{1};
 };
 
 }  // namespace bramble::coordinator

@@ -62,6 +62,7 @@ void Core::OnResult(const v1::StepResult& result) {
     metrics_.StageSpent(static_cast<std::size_t>(i), 1e-6 * result.stages(i).compute_us(),
                         1e-6 * result.stages(i).wait_us());
   }
+  Measure(record);
   for (const Part& part : record.parts) Computed(part);
   for (std::size_t i = 0; i < record.outputs.size(); ++i) {
     const OutputOf& output = record.outputs[i];
@@ -77,6 +78,13 @@ void Core::OnResult(const v1::StepResult& result) {
     metrics_.PromptDone(static_cast<std::uint32_t>(sequence->request.prompt_ids.size()));
     End(*sequence, FinishReason::kLength, {});
   }
+}
+
+void Core::Measure(const InFlight& record) {
+  const bool only_draws = std::all_of(record.parts.begin(), record.parts.end(),
+                                      [](const Part& part) { return part.rows == 1; });
+  if (!only_draws) return groups_.Disturb();
+  groups_.Drew(CountDrawing(), static_cast<std::uint32_t>(record.parts.size()), clock_.Now());
 }
 
 // Only now others may use the pages: a step that fails leaves them half written.

@@ -59,14 +59,14 @@ std::vector<Sequence*> Core::LongestUnserved(bool drawing) const {
 }
 
 void Core::AddDrawing(Draft& draft) {
-  if (drawing_steps_ >= plan_.stages) return;
+  const std::uint32_t groups = groups_.count();
+  if (drawing_steps_ >= groups) return;
   std::vector<Sequence*> ready = LongestUnserved(true);
   if (ready.empty()) return;
-  // As many groups as stages, of equal size. The second bound keeps newcomers from joining one
-  // group all at once.
-  const std::size_t limit = std::min({DivideUp(ready.size(), plan_.stages - drawing_steps_),
-                                      DivideUp(CountDrawing(), plan_.stages),
-                                      plan_.limits.max_rows(), plan_.limits.max_outputs()});
+  // Groups of equal size. The second bound keeps newcomers from joining one group all at once.
+  const std::size_t limit =
+      std::min({DivideUp(ready.size(), groups - drawing_steps_), DivideUp(CountDrawing(), groups),
+                plan_.limits.max_rows(), plan_.limits.max_outputs()});
   if (ready.size() > limit) ready.resize(limit);
   // Making room for one may take away another's place: all room first, then the rows of those that
   // still have one.
