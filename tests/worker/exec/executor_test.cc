@@ -350,14 +350,28 @@ TEST(Executor, RefusesActivationsOfAnotherSize) {
       std::string::npos);
 }
 
-TEST(Executor, DoesNothingInAStepWithoutSpans) {
+// A step that failed further up brings no activations, only the sequences that it closed.
+TEST(Executor, ClosesSequencesInAStepWithoutSpans) {
   const SmallProgram made = MakeSmallProgram();
-  const auto executor = MakeExecutor(made.program, made.bytes);
+  const auto first = MakeExecutor(program::ExtractShard(made.program, 0, 2), made.bytes);
+  const auto second = MakeExecutor(program::ExtractShard(made.program, 2, 2), made.bytes);
+  const std::vector<std::uint32_t> ids = SomeIds(6, 50);
+  const std::vector<std::string> expected = LogitsOf({first.get(), second.get()}, ids, 6, 2);
   v1::Step step;
   step.add_closed(2);
   StepOutput out;
-  EXPECT_TRUE(executor->Run(step, {}, out).ok());
+  EXPECT_TRUE(first->Run(step, {}, out).ok());
+  ASSERT_EQ(out.activations.size(), 1U);
+  EXPECT_TRUE(out.activations[0].empty());
+  EXPECT_TRUE(second->Run(step, {}, out).ok());
   EXPECT_TRUE(out.outputs.empty());
+  // Both have forgotten it: it can be started again.
+  v1::Step again;
+  AddSpan(again, 2, ids, 0, ids.size());
+  std::vector<v1::OutputResult> results;
+  const Status status = testing::RunParts({first.get(), second.get()}, again, results);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(results.back().logits(), expected.back());
 }
 
 }  // namespace
