@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/sha256.h"
 #include "coordinator/api/errors.h"
+#include "coordinator/api/joined.h"
 #include "coordinator/api/keys.h"
 #include "coordinator/api/routes.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -41,8 +42,8 @@ class Api final : public HttpHandler {
       return ErrorReply(
           Refusal(400, "'" + path + "' has a % that is not followed by two hexadecimal digits"));
     if (match.allow.empty()) return ErrorReply(Refusal(404, "there is nothing at '" + path + "'"));
-    ApiError error = Refusal(405, "'" + path + "' does not take " + Printable(head.method, 20) +
-                                      ", only " + match.allow);
+    ApiError error = Refusal(405, Joined("'", path, "' does not take ", Printable(head.method, 20),
+                                         ", only ", match.allow));
     error.headers.push_back({"Allow", match.allow});
     return ErrorReply(error);
   }
@@ -89,7 +90,7 @@ class Api final : public HttpHandler {
     // FindRoute names the methods of a path for a method that it does not have.
     if (match.allow.empty() && request.target != "*") {
       return exchange.Reply(
-          Error(404, "there is nothing at '" + Printable(request.path(), 100) + "'"));
+          Error(404, Joined("there is nothing at '", Printable(request.path(), 100), "'")));
     }
     HttpReply reply;
     reply.status = 204;

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "common/escape.h"
+#include "coordinator/api/joined.h"
 #include "model/text/chat_template.h"
 #include "model/text/messages.h"
 #include "model/text/tokenizer.h"
@@ -22,17 +23,18 @@ void ReadTools(Fields& fields, Json& out) {
     if (*choice == "none") {
       wanted = false;
     } else if (*choice != "auto") {
-      fields.Fail("tool_choice",
-                  "of 'tool_choice' only 'none' and 'auto' are supported, it is " + Shown(*choice),
-                  "not_supported");
+      fields.Fail(
+          "tool_choice",
+          Joined("of 'tool_choice' only 'none' and 'auto' are supported, it is ", Shown(*choice)),
+          "not_supported");
     }
   }
   if (tools == nullptr || tools->empty() || !wanted) return;
   for (std::size_t i = 0; i < tools->size(); ++i) {
-    const std::string place = "tools[" + std::to_string(i) + "]";
+    const std::string place = Joined("tools[", i, "]");
     const Json& tool = (*tools)[i];
     if (!tool.is_object())
-      return fields.Fail(place, "'" + place + "' must be an object, it is " + Shown(tool));
+      return fields.Fail(place, Joined("'", place, "' must be an object, it is ", Shown(tool)));
     Fields inner(tool, place + ".");
     if (inner.Text("type").value_or("") != "function") {
       inner.Fail("type", "'" + place + ".type' must be 'function'");
@@ -53,7 +55,7 @@ void ReadTools(Fields& fields, Json& out) {
 void RefuseOldAndOther(Fields& fields) {
   for (const char* name : {"functions", "function_call", "chat_template", "audio"}) {
     if (fields.Find(name) != nullptr) {
-      fields.Fail(name, "'" + std::string(name) + "' is not supported", "not_supported");
+      fields.Fail(name, Joined("'", name, "' is not supported"), "not_supported");
     }
   }
   if (const Json* modalities = fields.Array("modalities");
@@ -77,10 +79,10 @@ std::optional<ApiError> ReadMessages(Fields& fields, Json& out) {
   if (messages->empty())
     fields.Fail("messages", "'messages' is empty: at least one message is needed");
   for (std::size_t i = 0; i < messages->size() && !fields.error(); ++i) {
-    const std::string place = "messages[" + std::to_string(i) + "]";
+    const std::string place = Joined("messages[", i, "]");
     const Json& message = (*messages)[i];
     if (!message.is_object()) {
-      fields.Fail(place, "'" + place + "' must be an object, it is " + Shown(message));
+      fields.Fail(place, Joined("'", place, "' must be an object, it is ", Shown(message)));
       break;
     }
     Fields inner(message, place + ".");
@@ -88,8 +90,8 @@ std::optional<ApiError> ReadMessages(Fields& fields, Json& out) {
     if (!role) {
       inner.Fail("role", "'" + place + ".role' is missing");
     } else if (std::find(kRoles.begin(), kRoles.end(), *role) == kRoles.end()) {
-      inner.Fail("role", "'" + place + ".role' is '" + Printable(*role, 60) +
-                             "', it must be one of system, developer, user, assistant, tool");
+      inner.Fail("role", Joined("'", place, ".role' is '", Printable(*role, 60),
+                                "', it must be one of system, developer, user, assistant, tool"));
     } else if (inner.Find("content") == nullptr && inner.Find("tool_calls") == nullptr &&
                *role != "assistant") {
       inner.Fail("content", "'" + place + ".content' is missing");
@@ -121,7 +123,8 @@ std::optional<ApiError> ReadChatRequest(const Json& body, const ServedModel& mod
   out.add_generation_prompt = fields.Bool("add_generation_prompt").value_or(true);
   out.logprobs = fields.Bool("logprobs").value_or(false);
   if (const auto top = fields.Integer("top_logprobs", 0, 20)) {
-    if (!out.logprobs) fields.Fail("top_logprobs", "'top_logprobs' needs 'logprobs': true");
+    if (*top > 0 && !out.logprobs)
+      fields.Fail("top_logprobs", "'top_logprobs' needs 'logprobs': true");
     out.top_logprobs = static_cast<std::uint32_t>(*top);
   }
   if (out.common.max_tokens == 0U) fields.Fail("max_tokens", "'max_tokens' must be at least 1");

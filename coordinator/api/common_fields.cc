@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/escape.h"
+#include "coordinator/api/joined.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -25,16 +26,17 @@ void RefuseUnsupported(Fields& fields) {
     if (!type) {
       fields.Fail("response_format", "'response_format' needs a 'type'");
     } else if (*type != "text") {
-      fields.Fail("response_format",
-                  "response_format '" + Printable(*type, 60) + "' is not supported: only 'text' is",
-                  "not_supported");
+      fields.Fail(
+          "response_format",
+          Joined("response_format '", Printable(*type, 60), "' is not supported: only 'text' is"),
+          "not_supported");
     }
   }
   for (const char* name :
        {"grammar", "json_schema", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
         "structured_outputs", "bad_words", "allowed_token_ids", "prompt_logprobs"}) {
     if (fields.Find(name) != nullptr) {
-      fields.Fail(name, "'" + std::string(name) + "' is not supported", "not_supported");
+      fields.Fail(name, Joined("'", name, "' is not supported"), "not_supported");
     }
   }
 }
@@ -58,23 +60,23 @@ void ReadSampling(Fields& fields, std::uint32_t vocabulary_size, v1::Sampling& s
   const Json* biases = fields.Object("logit_bias");
   if (biases == nullptr) return;
   if (biases->size() > kMostBiases) {
-    return fields.Fail("logit_bias", "'logit_bias' has " + std::to_string(biases->size()) +
-                                         " entries, the limit is " + std::to_string(kMostBiases));
+    return fields.Fail("logit_bias", Joined("'logit_bias' has ", biases->size(),
+                                            " entries, the limit is ", kMostBiases));
   }
   for (const auto& [text, value] : biases->items()) {
     std::uint32_t id = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
     if (error != std::errc() || end != text.data() + text.size() || id >= vocabulary_size) {
-      return fields.Fail("logit_bias", "'logit_bias' has the key '" + Printable(text, 60) +
-                                           "', which is no id of the vocabulary (0 to " +
-                                           std::to_string(vocabulary_size - 1) + ")");
+      return fields.Fail("logit_bias", Joined("'logit_bias' has the key '", Printable(text, 60),
+                                              "', which is no id of the vocabulary (0 to ",
+                                              vocabulary_size - 1, ")"));
     }
     const double bias =
         value.is_number() ? value.get<double>() : std::numeric_limits<double>::infinity();
     if (!(bias >= -100 && bias <= 100)) {
-      return fields.Fail(
-          "logit_bias",
-          "'logit_bias' of " + text + " must be a number from -100 to 100, it is " + Shown(value));
+      return fields.Fail("logit_bias",
+                         Joined("'logit_bias' of ", text,
+                                " must be a number from -100 to 100, it is ", Shown(value)));
     }
     v1::LogitBias* entry = sampling.add_bias();
     entry->set_id(id);
@@ -87,7 +89,8 @@ void ReadSeed(Fields& fields, std::optional<std::uint64_t>& seed) {
   const Json* value = fields.Find("seed");
   if (value == nullptr) return;
   if (!value->is_number_integer()) {
-    return fields.Fail("seed", "'seed' must be an integer of 64 bits, it is " + Shown(*value));
+    return fields.Fail("seed",
+                       Joined("'seed' must be an integer of 64 bits, it is ", Shown(*value)));
   }
   seed = value->is_number_unsigned() ? value->get<std::uint64_t>()
                                      : static_cast<std::uint64_t>(value->get<std::int64_t>());
@@ -98,25 +101,24 @@ void ReadStops(Fields& fields, std::vector<std::string>& stops) {
   if (value == nullptr) return;
   const auto add = [&](const Json& stop, const std::string& place) {
     if (!stop.is_string()) {
-      fields.Fail("stop", "'" + place + "' must be a string, it is " + Shown(stop));
+      fields.Fail("stop", Joined("'", place, "' must be a string, it is ", Shown(stop)));
     } else if (const auto& text = stop.get_ref<const std::string&>(); text.empty()) {
       fields.Fail(
           "stop",
           "'" + place + "' is empty: an empty string would stop every answer before it begins");
     } else if (text.size() > kStopBytes) {
-      fields.Fail("stop", "'" + place + "' has " + std::to_string(text.size()) +
-                              " bytes, the limit is " + std::to_string(kStopBytes));
+      fields.Fail("stop",
+                  Joined("'", place, "' has ", text.size(), " bytes, the limit is ", kStopBytes));
     } else {
       stops.push_back(text);
     }
   };
   if (!value->is_array()) return add(*value, "stop");
   if (value->size() > kMostStops) {
-    return fields.Fail("stop", "'stop' has " + std::to_string(value->size()) +
-                                   " strings, the limit is " + std::to_string(kMostStops));
+    return fields.Fail("stop",
+                       Joined("'stop' has ", value->size(), " strings, the limit is ", kMostStops));
   }
-  for (std::size_t i = 0; i < value->size(); ++i)
-    add((*value)[i], "stop[" + std::to_string(i) + "]");
+  for (std::size_t i = 0; i < value->size(); ++i) add((*value)[i], Joined("stop[", i, "]"));
 }
 
 void ReadStreaming(Fields& fields, CommonFields& out) {
@@ -139,7 +141,7 @@ std::optional<ApiError> CheckModelName(const std::string& name, const ServedMode
     return std::nullopt;
   ApiError error = BadField(
       "model",
-      "the model '" + Printable(name, 100) + "' is not served here; '" + model.name + "' is",
+      Joined("the model '", Printable(name, 100), "' is not served here; '", model.name, "' is"),
       "model_not_found");
   error.status = 404;
   return error;
@@ -151,9 +153,9 @@ std::optional<ApiError> ReadIds(const Json& array, const std::string& place,
   for (const Json& value : array) {
     const bool is_id = value.is_number_unsigned() && value.get<std::uint64_t>() < vocabulary_size;
     if (!is_id) {
-      return BadField(place, "'" + place + "' must hold ids of the vocabulary (0 to " +
-                                 std::to_string(vocabulary_size - 1) + "); at " +
-                                 std::to_string(out.size()) + " is " + Shown(value));
+      return BadField(
+          place, Joined("'", place, "' must hold ids of the vocabulary (0 to ", vocabulary_size - 1,
+                        "); at ", out.size(), " is ", Shown(value)));
     }
     out.push_back(value.get<std::uint32_t>());
   }
@@ -181,7 +183,7 @@ CommonFields ReadCommonFields(Fields& fields, const ServedModel& model) {
   if (const Json* ids = fields.Array("stop_token_ids")) {
     if (ids->size() > kMostStopIds) {
       fields.Fail("stop_token_ids",
-                  "'stop_token_ids' has more than " + std::to_string(kMostStopIds) + " ids");
+                  Joined("'stop_token_ids' has more than ", kMostStopIds, " ids"));
     } else {
       fields.Take(ReadIds(*ids, "stop_token_ids", model.vocabulary_size, out.stop_token_ids));
     }
@@ -189,8 +191,8 @@ CommonFields ReadCommonFields(Fields& fields, const ServedModel& model) {
   out.ignore_eos = fields.Bool("ignore_eos").value_or(false);
   out.min_tokens = static_cast<std::uint32_t>(fields.Integer("min_tokens", 0, kMost32).value_or(0));
   if (out.max_tokens && out.min_tokens > *out.max_tokens) {
-    fields.Fail("min_tokens", "'min_tokens' is " + std::to_string(out.min_tokens) +
-                                  ", more than max_tokens, " + std::to_string(*out.max_tokens));
+    fields.Fail("min_tokens", Joined("'min_tokens' is ", out.min_tokens, ", more than max_tokens, ",
+                                     *out.max_tokens));
   }
   RefuseUnsupported(fields);
   return out;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/api/joined.h"
 #include "model/text/tokenizer.h"
 
 namespace bramble::coordinator {
@@ -31,28 +32,27 @@ void ReadPrompts(Fields& fields, const ServedModel& model, CompletionRequest& ou
   if (prompt == nullptr) return fields.Fail("prompt", "'prompt' is missing");
   if (prompt->is_string()) return ReadTextPrompt(fields, prompt->get<std::string>(), model, out);
   if (!prompt->is_array()) {
-    return fields.Fail("prompt",
-                       "'prompt' must be a string, an array of strings, an array of ids or an "
-                       "array of these, it is " +
-                           Shown(*prompt));
+    return fields.Fail(
+        "prompt", Joined("'prompt' must be a string, an array of strings, an array of ids or an "
+                         "array of these, it is ",
+                         Shown(*prompt)));
   }
   if (prompt->empty()) return fields.Fail("prompt", "'prompt' is an empty array");
   if (prompt->front().is_number()) return ReadIdPrompt(fields, *prompt, "prompt", model, out);
   if (prompt->size() * out.common.n > kMostChoices) {
-    return fields.Fail("prompt", std::to_string(prompt->size()) + " prompts with n " +
-                                     std::to_string(out.common.n) + " are more than " +
-                                     std::to_string(kMostChoices) + " answers");
+    return fields.Fail("prompt", Joined(prompt->size(), " prompts with n ", out.common.n,
+                                        " are more than ", kMostChoices, " answers"));
   }
   for (std::size_t i = 0; i < prompt->size() && !fields.error(); ++i) {
-    const std::string place = "prompt[" + std::to_string(i) + "]";
+    const std::string place = Joined("prompt[", i, "]");
     const Json& entry = (*prompt)[i];
     if (entry.is_string()) {
       ReadTextPrompt(fields, entry.get<std::string>(), model, out);
     } else if (entry.is_array()) {
       ReadIdPrompt(fields, entry, place, model, out);
     } else {
-      fields.Fail("prompt",
-                  "'" + place + "' must be a string or an array of ids, it is " + Shown(entry));
+      fields.Fail("prompt", Joined("'", place, "' must be a string or an array of ids, it is ",
+                                   Shown(entry)));
     }
   }
 }

@@ -8,6 +8,8 @@
 #include <exception>
 #include <utility>
 
+#include "coordinator/api/joined.h"
+
 // GCC 12 takes the frame allocator of Boost 1.74's awaitable for a mismatch; its new and delete do
 // belong together.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -345,7 +347,7 @@ void Connection::Await(Wait what) {
 void Connection::OnDeadline() {
   if (wait_ != Wait::kHead && wait_ != Wait::kBody) return Close();
   const char* what = wait_ == Wait::kHead ? "the headers" : "the body";
-  RefuseAndClose(host_.handler.Error(408, std::string(what) + " did not arrive in time"));
+  RefuseAndClose(host_.handler.Error(408, Joined(what, " did not arrive in time")));
 }
 
 void Connection::Drain() {

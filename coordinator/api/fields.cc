@@ -3,22 +3,12 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <utility>
 
 #include "common/escape.h"
+#include "coordinator/api/joined.h"
 
 namespace bramble::coordinator {
-namespace {
-
-std::string Range(double low, double high) {
-  std::ostringstream text;
-  text << "from " << low << " to " << high;
-  return text.str();
-}
-
-}  // namespace
-
 std::string Shown(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
@@ -49,7 +39,7 @@ std::optional<double> Fields::Number(std::string_view name, double low, double h
   const double number =
       value->is_number() ? value->get<double>() : std::numeric_limits<double>::quiet_NaN();
   if (number >= low && number <= high) return number;
-  WrongType(name, *value, "a number " + Range(low, high));
+  WrongType(name, *value, Joined("a number from ", low, " to ", high));
   return std::nullopt;
 }
 
@@ -66,7 +56,7 @@ std::optional<std::int64_t> Fields::Integer(std::string_view name, std::int64_t 
     const auto number = value->get<std::int64_t>();
     if (number >= low && number <= high) return number;
   }
-  WrongType(name, *value, "an integer from " + std::to_string(low) + " to " + std::to_string(high));
+  WrongType(name, *value, Joined("an integer from ", low, " to ", high));
   return std::nullopt;
 }
 
@@ -101,8 +91,7 @@ void Fields::Take(const std::optional<ApiError>& error) {
 }
 
 void Fields::WrongType(std::string_view name, const Json& value, std::string_view wanted) {
-  Fail(name, "'" + prefix_ + std::string(name) + "' must be " + std::string(wanted) + ", it is " +
-                 Shown(value));
+  Fail(name, Joined("'", prefix_, name, "' must be ", wanted, ", it is ", Shown(value)));
 }
 
 }  // namespace bramble::coordinator

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/escape.h"
+#include "coordinator/api/joined.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -40,7 +41,7 @@ class Builder final : public nlohmann::json_sax<Json> {
     const auto twice = std::adjacent_find(names.begin(), names.end());
     if (twice != names.end()) {
       return Refuse(std::string(*twice),
-                    "the key '" + Printable(*twice, 60) + "' occurs twice in one object");
+                    Joined("the key '", Printable(*twice, 60), "' occurs twice in one object"));
     }
     stack_.pop_back();
     return true;
@@ -55,8 +56,8 @@ class Builder final : public nlohmann::json_sax<Json> {
     std::string_view text = error.what();
     if (const std::size_t end = text.find("] "); end != std::string_view::npos)
       text.remove_prefix(end + 2);
-    return Refuse({}, "the body is not valid JSON, at byte " + std::to_string(position) + ": " +
-                          Printable(text, 300));
+    return Refuse(
+        {}, Joined("the body is not valid JSON, at byte ", position, ": ", Printable(text, 300)));
   }
 
   const std::optional<ApiError>& error() const { return error_; }
@@ -64,7 +65,7 @@ class Builder final : public nlohmann::json_sax<Json> {
  private:
   Json* Add(Json value) {
     if (++values_ > kJsonValues) {
-      Refuse({}, "the body has more than " + std::to_string(kJsonValues) + " JSON values");
+      Refuse({}, Joined("the body has more than ", kJsonValues, " JSON values"));
       return nullptr;
     }
     if (stack_.empty()) {
@@ -84,7 +85,7 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   bool Open(Json container) {
     if (stack_.size() >= kJsonDepth) {
-      return Refuse({}, "the body nests deeper than " + std::to_string(kJsonDepth) + " levels");
+      return Refuse({}, Joined("the body nests deeper than ", kJsonDepth, " levels"));
     }
     // A parent does not grow while a child is open, so the pointers of the stack stay valid.
     Json* added = Add(std::move(container));

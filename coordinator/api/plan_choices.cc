@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/sha256.h"
+#include "coordinator/api/joined.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -25,13 +26,12 @@ std::optional<ApiError> LimitAnswer(const CommonFields& common, std::size_t prom
   if (context == 0) return std::nullopt;
   const std::uint64_t answer = max_tokens;
   if (prompt_tokens + answer > context) {
-    return BadField(param,
-                    "the model's maximum context length is " + std::to_string(context) +
-                        " tokens, but " + std::to_string(prompt_tokens + answer) +
-                        " were asked for: " + std::to_string(prompt_tokens) +
-                        " of the prompt and " + std::to_string(answer) +
-                        " of the answer. Shorten the prompt or lower max_tokens",
-                    "context_length_exceeded");
+    return BadField(
+        param,
+        Joined("the model's maximum context length is ", context, " tokens, but ",
+               prompt_tokens + answer, " were asked for: ", prompt_tokens, " of the prompt and ",
+               answer, " of the answer. Shorten the prompt or lower max_tokens"),
+        "context_length_exceeded");
   }
   if (!common.max_tokens) max_tokens = static_cast<std::uint32_t>(context - prompt_tokens);
   return std::nullopt;

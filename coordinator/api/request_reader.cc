@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "coordinator/api/joined.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -34,11 +35,11 @@ bool HarmlessId(std::string_view id) {
 RequestReader::Refusal Explain(const beast::error_code& error, std::string_view bytes,
                                const RequestReader::Limits& limits) {
   if (error == HttpError::header_limit) {
-    return {431, "the request line and headers are larger than " +
-                     std::to_string(limits.header_bytes) + " bytes"};
+    return {431,
+            Joined("the request line and headers are larger than ", limits.header_bytes, " bytes")};
   }
   if (error == HttpError::body_limit) {
-    return {413, "the body is larger than " + std::to_string(limits.body_bytes) + " bytes"};
+    return {413, Joined("the body is larger than ", limits.body_bytes, " bytes")};
   }
   if (!bytes.empty() && bytes[0] == '\x16') {
     return {400, "this looks like TLS, but the port speaks plain HTTP: use http://"};
@@ -158,8 +159,7 @@ void RequestReader::CheckHead() {
   if (http_1_0_ && codings == 1) return Fail(400, "HTTP/1.0 has no Transfer-Encoding");
   const auto length = parser.content_length();
   if (length && *length > limits_.body_bytes) {
-    return Fail(413, "the body has " + std::to_string(*length) + " bytes, the limit is " +
-                         std::to_string(limits_.body_bytes));
+    return Fail(413, Joined("the body has ", *length, " bytes, the limit is ", limits_.body_bytes));
   }
   if (!length && !parser.chunked() && request_.method == "POST") {
     return Fail(411, "a POST needs a Content-Length header or a chunked body");

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/api/joined.h"
 #include "model/text/byte_letters.h"
 #include "model/text/vocabulary.h"
 #include "tests/coordinator/api/api_fixture.h"
@@ -140,7 +141,7 @@ RawReply ApiTest::Ask(const std::string& method, const std::string& target, cons
                       const std::string& headers) {
   RawClient client(server_->address());
   std::string bytes = method + " " + target + " HTTP/1.1\r\nHost: test\r\n" + headers;
-  if (method == "POST") bytes += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  if (method == "POST") bytes += Joined("Content-Length: ", body.size(), "\r\n");
   client.Send(bytes + "\r\n" + body);
   return client.ReadReply(method == "HEAD");
 }

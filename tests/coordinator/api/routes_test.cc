@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "coordinator/api/joined.h"
 #include "coordinator/api/keys.h"
 #include "tests/coordinator/api/api_fixture.h"
 
@@ -144,7 +145,7 @@ TEST_F(Routing, PutsEachRequestInTheBooks) {
   options_.observe = [&](const std::string& route, unsigned status, double seconds) {
     EXPECT_GE(seconds, 0);
     const std::lock_guard lock(mu);
-    seen.push_back(route + " " + std::to_string(status));
+    seen.push_back(Joined(route, " ", status));
   };
   Start();
   Ask("GET", "/v1/models/a/b");

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "coordinator/api/joined.h"
 #include "tests/coordinator/api/raw_client.h"
 
 namespace bramble::coordinator {
@@ -55,13 +56,13 @@ class SmallHandler final : public HttpHandler {
   }
 
   HttpReply Error(unsigned status, std::string_view message) override {
-    return {status, "text/plain", "error: " + std::string(message), {}, false};
+    return {status, "text/plain", Joined("error: ", message), {}, false};
   }
 
   void Answered(const HttpRequest& request, unsigned status, double seconds, bool left) override {
     EXPECT_GE(seconds, 0);
     EXPECT_FALSE(request.request_id.empty());
-    Count(left ? "left" : "answered " + std::to_string(status));
+    Count(left ? "left" : Joined("answered ", status));
   }
 
   // Waits until `what` happened `count` times.
@@ -118,8 +119,8 @@ class Http : public testing::Test {
 
 std::string Get(const std::string& path) { return "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n"; }
 std::string Post(const std::string& path, const std::string& body) {
-  return "POST " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + body;
+  return Joined("POST ", path, " HTTP/1.1\r\nHost: a\r\nContent-Length: ", body.size(), "\r\n\r\n",
+                body);
 }
 
 TEST_F(Http, AnswersPipelinedRequestsInTheirOrder) {
@@ -137,11 +138,11 @@ TEST_F(Http, AnswersThousandsOfPipelinedRequestsOfWhichTheSocketHoldsOnlySome) {
   RawClient client(address_);
   constexpr int kRequests = 5000;
   std::thread sender([&] {
-    for (int i = 0; i < kRequests; ++i) ASSERT_TRUE(client.Send(Get("/echo?" + std::to_string(i))));
+    for (int i = 0; i < kRequests; ++i) ASSERT_TRUE(client.Send(Get(Joined("/echo?", i))));
   });
   // The sender fills its buffer while nothing is read: the server must not.
   for (int i = 0; i < kRequests; ++i) {
-    ASSERT_EQ(client.ReadReply().body, "GET /echo?" + std::to_string(i) + " ");
+    ASSERT_EQ(client.ReadReply().body, Joined("GET /echo?", i, " "));
   }
   sender.join();
 }
@@ -203,8 +204,8 @@ TEST_F(Http, RefusesWhatIsNotARequestWithTheReason) {
       {"GET / HTTP/1.1\r\n" + host + host + "\r\n", 400, "Host"},
       {"GET / HTTP/2.0\r\n" + host + "\r\n", 505, "HTTP/1.1"},
       {"GET foo HTTP/1.1\r\n" + host + "\r\n", 400, "begin with '/'"},
-      {"GET / HTTP/1.1\r\n" + host + "X: " + std::string(5000, 'x') + "\r\n\r\n", 431, "4096"},
-      {"GET /" + std::string(5000, 'x'), 431, "4096"},
+      {Joined("GET / HTTP/1.1\r\n", host, "X: ", 5000, 'x', "\r\n\r\n"), 431, "4096"},
+      {Joined("GET /", 5000, 'x'), 431, "4096"},
       {"POST /echo HTTP/1.1\r\n" + host + "\r\n", 411, "Content-Length"},
       {"POST /echo HTTP/1.1\r\n" + host + "Content-Length: 1001\r\n\r\n", 413, "1000"},
       {"POST /echo HTTP/1.1\r\n" + host + "Content-Length: 99999999999999999999999\r\n\r\n", 400,
@@ -218,8 +219,7 @@ TEST_F(Http, RefusesWhatIsNotARequestWithTheReason) {
       {"POST /echo HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400, ""},
       {"POST /echo HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413,
        "1000"},
-      {"POST /echo HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n1;" +
-           std::string(9000, 'x'),
+      {Joined("POST /echo HTTP/1.1\r\n", host, "Transfer-Encoding: chunked\r\n\r\n1;", 9000, 'x'),
        400, "no end"},
       {"POST /echo HTTP/1.1\r\n" + host + "Expect: magic\r\nContent-Length: 1\r\n\r\n", 417,
        "Expect"},
