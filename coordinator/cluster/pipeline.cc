@@ -235,7 +235,7 @@ void Streams::Shut() {
 
 Result<std::unique_ptr<Pipeline>> Pipeline::Load(
     std::vector<Stage> stages, const PipelineOptions& options,
-    std::shared_ptr<grpc::ChannelCredentials> credentials, PipelineEvents* events,
+    const std::shared_ptr<grpc::ChannelCredentials>& credentials, PipelineEvents* events,
     const std::function<void(const LoadProgress&)>& progress) {
   CHECK(!stages.empty() && events != nullptr);
   auto streams = std::make_unique<Streams>(std::move(stages), options, events);

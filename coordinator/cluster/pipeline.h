@@ -65,7 +65,7 @@ class Pipeline {
   // time.
   static Result<std::unique_ptr<Pipeline>> Load(
       std::vector<Stage> stages, const PipelineOptions& options,
-      std::shared_ptr<grpc::ChannelCredentials> credentials, PipelineEvents* events,
+      const std::shared_ptr<grpc::ChannelCredentials>& credentials, PipelineEvents* events,
       const std::function<void(const LoadProgress&)>& progress);
 
   // Closes.

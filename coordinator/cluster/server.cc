@@ -52,13 +52,13 @@ Status KeepOwnIdentity(const IdentityStore& identities, const CertificateAuthori
   return store.PutMember(record);
 }
 
-class Server : public ClusterServer {
+class Server final : public ClusterServer {
  public:
   explicit Server(ClusterOptions options)
       : options_(std::move(options)),
         identities_(options_.identity_folder),
         admission_(*options_.authority, *options_.store) {}
-  ~Server() override { Shutdown(); }
+  ~Server() override { Server::Shutdown(); }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 

@@ -21,8 +21,9 @@ grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Response*
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const bool posted = tasks->Post([reactor, response, work = std::move(work)] {
     Result<Response> result = work();
+    const grpc::Status status = ToGrpc(result.status());
     if (result.ok()) *response = *std::move(result);
-    reactor->Finish(ToGrpc(result.status()));
+    reactor->Finish(status);
   });
   if (!posted) reactor->Finish(ToGrpc(Busy()));
   return reactor;

@@ -18,8 +18,9 @@
 
 namespace bramble::worker {
 
-// What the worker needs besides any program, in bytes: code, TLS, gRPC's buffers, threads (22 MB of
-// resident memory were measured for a worker that holds nothing, November 2026, x86-64).
+// What the worker needs besides any program, in bytes: code, TLS, gRPC's buffers, threads (25 MB of
+// resident memory were measured for a worker that holds nothing, 20 of them code that the workers
+// of a machine share; November 2026, x86-64).
 inline constexpr std::uint64_t kRestBytes = std::uint64_t{24} << 20;
 
 // Refuses what does not fit into `limit` bytes, with the sum. Requires a checked program and

@@ -1,0 +1,107 @@
+#include "worker/service/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "proto/program/memory.h"
+#include "tests/proto/small_program.h"
+
+namespace bramble::worker {
+namespace {
+
+using ::testing::HasSubstr;
+
+v1::LoadRequest GoodRequest() {
+  v1::LoadRequest request;
+  request.set_epoch(1);
+  *request.mutable_program() =
+      bramble::testing::SmallProgramBuilder(bramble::testing::SmallModel{}).Build().program;
+  request.mutable_limits()->set_max_rows(8);
+  request.mutable_limits()->set_max_outputs(8);
+  request.mutable_limits()->set_max_sequences(2);
+  request.mutable_limits()->set_pages(4);
+  request.mutable_limits()->set_page_positions(16);
+  request.set_first(true);
+  request.set_last(true);
+  return request;
+}
+
+struct BadRequest {
+  const char* says;
+  std::function<void(v1::LoadRequest&)> spoil;
+};
+
+TEST(CheckLoadRequest, RefusesARequestThatDoesNotHoldTogether) {
+  const BadRequest cases[] = {
+      {"epoch", [](auto& r) { r.set_epoch(0); }},
+      {"previous", [](auto& r) { r.set_previous("pi"); }},
+      {"previous", [](auto& r) { r.set_first(false); }},
+      {"previous",
+       [](auto& r) {
+         r.set_first(false);
+         r.set_previous("../pi");
+       }},
+      {"next", [](auto& r) { r.set_last(false); }},
+      {"next", [](auto& r) { r.mutable_next()->set_node_id("pi"); }},
+      {"next.address",
+       [](auto& r) {
+         r.set_last(false);
+         r.mutable_next()->set_node_id("pi");
+         r.mutable_next()->set_address("nowhere");
+       }},
+      {"max_rows", [](auto& r) { r.mutable_limits()->set_max_rows(0); }},
+      {"version", [](auto& r) { r.mutable_program()->set_version(99); }},
+  };
+  EXPECT_TRUE(CheckLoadRequest(GoodRequest()).ok());
+  for (const BadRequest& c : cases) {
+    v1::LoadRequest request = GoodRequest();
+    c.spoil(request);
+    const Status status = CheckLoadRequest(request);
+    ASSERT_FALSE(status.ok()) << c.says;
+    EXPECT_THAT(status.message(), HasSubstr(c.says));
+  }
+}
+
+TEST(CheckMemory, CountsToTheByteAndShowsTheSum) {
+  const v1::LoadRequest request = GoodRequest();
+  const auto need = program::Memory(request.program(), request.limits());
+  EXPECT_TRUE(CheckMemory(request.program(), request.limits(), need.total + kRestBytes).ok());
+  const Status status =
+      CheckMemory(request.program(), request.limits(), need.total + kRestBytes - 1);
+  EXPECT_EQ(status.code(), Code::kResourceExhausted);
+  for (const std::uint64_t bytes :
+       {need.weight_bytes, need.cache_bytes, need.buffer_bytes, need.total + kRestBytes}) {
+    EXPECT_THAT(status.message(), HasSubstr("(" + std::to_string(bytes) + " bytes)"));
+  }
+  EXPECT_THAT(status.message(), HasSubstr("(1 bytes) too little"));
+}
+
+TEST(StageSlot, EpochsRiseUntilTheCoordinatorIsGone) {
+  ComputeThread thread;
+  StageSlot slot;
+  const auto make = [&](std::uint64_t epoch) {
+    return std::make_shared<Stage>(StageOptions{.epoch = epoch}, &thread, [](Work&) {});
+  };
+  ASSERT_TRUE(slot.Begin(5).ok());
+  const auto five = make(5);
+  ASSERT_TRUE(slot.Install(five).ok());
+  EXPECT_EQ(slot.epoch(), 5);
+  EXPECT_TRUE(slot.Find(5).ok());
+  EXPECT_EQ(slot.Find(4).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(slot.Begin(5).code(), Code::kFailedPrecondition);
+  ASSERT_TRUE(slot.Begin(6).ok());
+  EXPECT_TRUE(five->ended()) << "the old one is gone before the new one is built";
+  EXPECT_EQ(slot.epoch(), 0);
+  ASSERT_TRUE(slot.Begin(7).ok());
+  EXPECT_FALSE(slot.Install(make(6)).ok()) << "it was overtaken while it was loaded";
+  const auto seven = make(7);
+  ASSERT_TRUE(slot.Install(seven).ok());
+  slot.Drop(Unavailable("the coordinator is gone"));
+  EXPECT_TRUE(seven->ended());
+  EXPECT_TRUE(slot.Begin(1).ok()) << "another coordinator counts anew";
+}
+
+}  // namespace
+}  // namespace bramble::worker
