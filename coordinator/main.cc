@@ -116,7 +116,7 @@ void WaitForStop() {
 }
 
 // Runs until a signal to stop.
-Status Serve(const Settings& settings, Configuration configuration) {
+Status Serve(const Settings& settings, const Configuration& configuration) {
   static_cast<void>(NotifySystemd("STATUS=opening the model"));
   ASSIGN_OR_RETURN(const std::shared_ptr<const model::Model> model, OpenModel(settings));
   EngineOptions options = configuration.engine;

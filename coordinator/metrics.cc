@@ -52,9 +52,9 @@ const Buckets& StepSecondsBuckets() {
 // 1, 2, 5, 10, ... up to the longest sequence.
 Buckets TokenBuckets(std::uint32_t context_length) {
   Buckets buckets;
-  for (double power = 1; power <= context_length; power *= 10) {
-    for (const double digit : {1.0, 2.0, 5.0}) {
-      if (digit * power <= context_length) buckets.push_back(digit * power);
+  for (std::uint64_t power = 1; power <= context_length; power *= 10) {
+    for (const std::uint64_t digit : {1, 2, 5}) {
+      if (digit * power <= context_length) buckets.push_back(static_cast<double>(digit * power));
     }
   }
   return buckets;
