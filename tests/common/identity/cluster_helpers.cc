@@ -92,7 +92,7 @@ IssueOptions Expired() {
 
 class WhoServer::Service : public grpc::CallbackGenericService {
  public:
-  explicit Service(std::initializer_list<Role> roles) : roles_(roles) {}
+  explicit Service(std::vector<Role> roles) : roles_(std::move(roles)) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
@@ -127,7 +127,7 @@ class WhoServer::Service : public grpc::CallbackGenericService {
 
 WhoServer::WhoServer(const std::shared_ptr<grpc::ServerCredentials>& credentials,
                      std::initializer_list<Role> roles)
-    : service_(std::make_unique<Service>(roles)) {
+    : service_(std::make_unique<Service>(std::vector<Role>(roles))) {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
   builder.RegisterCallbackGenericService(service_.get());
