@@ -30,9 +30,9 @@ class LocalAnswerer : public Answerer {
     ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(*tokenizer, messages, options.plain));
     request.max_tokens = MaxTokens(options, request.prompt_ids.size());
     request.end_ids = tokenizer->EndIds();
+    request.sampling = GreedySampling();
     request.sampling.set_temperature(static_cast<float>(options.temperature));
     request.sampling.set_top_p(static_cast<float>(options.top_p));
-    request.sampling.set_repetition_penalty(1);
     request.sampling.set_seed(options.seed);
     request.request_id = "run";
 

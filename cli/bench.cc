@@ -33,9 +33,7 @@ Result<Measurement> MeasureOnce(coordinator::Generator& generator,
   const auto prompt_tokens = static_cast<double>(prompt.size());
   request.prompt_ids = std::move(prompt);
   request.max_tokens = tokens;
-  request.sampling.set_temperature(0);
-  request.sampling.set_top_p(1);
-  request.sampling.set_repetition_penalty(1);
+  request.sampling = GreedySampling();
   request.request_id = "bench";
   ASSIGN_OR_RETURN(const Generation generation, Generate(generator, std::move(request)));
   const coordinator::GenerationEnd& end = generation.end;

@@ -59,6 +59,14 @@ class Collector : public coordinator::GenerationSink {
 
 }  // namespace
 
+v1::Sampling GreedySampling() {
+  v1::Sampling sampling;
+  sampling.set_temperature(0);
+  sampling.set_top_p(1);
+  sampling.set_repetition_penalty(1);
+  return sampling;
+}
+
 Result<Generation> Generate(coordinator::Generator& generator, coordinator::GenerateRequest request,
                             const std::function<void(const GeneratedToken&)>& on_token) {
   const auto collector = std::make_shared<Collector>();

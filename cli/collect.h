@@ -8,6 +8,9 @@
 
 namespace bramble::cli {
 
+// The likeliest id, nothing else changed: where a request's own parameters start from.
+v1::Sampling GreedySampling();
+
 // Everything that one request gave.
 struct Generation {
   std::vector<coordinator::PromptOutput> prompt;

@@ -105,9 +105,7 @@ Result<Json> Evaluate(const Settings& settings, LocalCluster& cluster,
   request.logits_at = positions;
   request.max_tokens = static_cast<std::uint32_t>(settings.Integer("greedy"));
   request.logits_of_tokens = true;
-  request.sampling.set_temperature(0);
-  request.sampling.set_top_p(1);
-  request.sampling.set_repetition_penalty(1);
+  request.sampling = GreedySampling();
   request.request_id = "eval";
   ASSIGN_OR_RETURN(const Generation generation,
                    Generate(cluster.engine().generator(), std::move(request)));

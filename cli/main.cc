@@ -27,7 +27,8 @@ int RunVerb(const Verb& verb, std::vector<std::string> words) {
   options.version = bramble::kVersion;
   const bramble::ParsedCommand parsed = bramble::ParseCommand(command, words, options);
   if (parsed.exit_code) return bramble::FinishCommand(parsed);
-  bramble::StartLogFrom(parsed.settings, "bramble");
+  // What people watch is printed by the verbs themselves.
+  bramble::StartLogFrom(parsed.settings, "bramble", bramble::LogLevel::kError);
   return verb.run(parsed.settings);
 }
 

@@ -30,6 +30,7 @@ Status ScoreWindow(coordinator::Generator& generator, std::vector<std::uint32_t>
   coordinator::GenerateRequest request;
   request.prompt_ids = std::move(ids);
   request.prompt_logprobs = true;
+  request.sampling = GreedySampling();
   request.request_id = "perplexity";
   ASSIGN_OR_RETURN(const Generation generation, Generate(generator, std::move(request)));
   for (const coordinator::PromptOutput& output : generation.prompt) {

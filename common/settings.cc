@@ -314,12 +314,13 @@ int FinishCommand(const ParsedCommand& parsed) {
   return *parsed.exit_code;
 }
 
-void StartLogFrom(const Settings& settings, const std::string& logger) {
+void StartLogFrom(const Settings& settings, const std::string& logger, LogLevel usual) {
   LogOptions options;
   options.logger = logger;
   options.format = DefaultLogFormat();
   // Both were checked against the row's choices when they were read.
-  options.level = *ParseLogLevel(settings.Text("log-level"));
+  const bool said = settings.Origin("log-level") != "default";
+  options.level = said ? *ParseLogLevel(settings.Text("log-level")) : usual;
   if (settings.Has("log-format")) options.format = *ParseLogFormat(settings.Text("log-format"));
   StartLog(options);
 }

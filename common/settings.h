@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/log.h"
 #include "common/status.h"
 
 namespace bramble {
@@ -129,8 +130,10 @@ ParsedCommand ParseCommand(const Command& command, std::span<const std::string> 
 // Prints `output` where it belongs and returns the exit code. Requires exit_code.
 int FinishCommand(const ParsedCommand& parsed);
 
-// Starts the log as the settings say (log-level, log-format), with `logger` on each line.
-void StartLogFrom(const Settings& settings, const std::string& logger);
+// Starts the log as the settings say (log-level, log-format), with `logger` on each line. Where
+// nobody has said a level it is `usual`.
+void StartLogFrom(const Settings& settings, const std::string& logger,
+                  LogLevel usual = LogLevel::kInfo);
 
 // The help of one command.
 std::string HelpText(const Command& command);
@@ -146,5 +149,11 @@ const Command* FindCommand(std::span<const Command> commands, std::span<const st
 // Sorted. For a shell's completion.
 std::vector<std::string> CompletionWords(std::span<const Command> commands,
                                          std::span<const std::string> words);
+
+// The single types, for values inside of other texts. `what` names the value in the error.
+Result<std::uint64_t> ParseSize(std::string_view text, std::string_view what);
+Result<std::chrono::milliseconds> ParseDuration(std::string_view text, std::string_view what);
+Result<std::int64_t> ParseInteger(std::string_view text, std::string_view what);
+Result<double> ParseNumber(std::string_view text, std::string_view what);
 
 }  // namespace bramble

@@ -71,6 +71,7 @@ void ClusterEngine::Consider(const Mail& mail) {
   if (serving_) {
     if (const std::optional<std::string> loss = FindLoss(mail)) {
       metrics_.WorkerLost();
+      LogWarn("a stage is lost", {{"epoch", serving_->epoch()}, {"why", *loss}});
       EndServing(Unavailable(*loss, "; the answer can't be finished: ask again"));
     } else {
       if (mail.members_changed) {
@@ -234,7 +235,7 @@ void ClusterEngine::BeginServing(const Plan& plan) {
 
 void ClusterEngine::EndServing(const Status& why) {
   if (!serving_) return;
-  LogFailure("the plan ends", why, {{"epoch", serving_->epoch()}});
+  LogInfo("the plan ends", {{"epoch", serving_->epoch()}, {"why", why.message()}});
   // The state first: whoever hears that a request has ended may ask.
   SetState(EngineState::kWaiting, why);
   {
