@@ -38,12 +38,6 @@ Result<GivenValues> ReadVariables(const Command& command, const Environment& env
 Result<GivenValues> ReadSettingsFile(const Command& command, std::span<const Command> family,
                                      const std::string& path);
 
-// The single types. `what` names the value in the error.
-Result<std::uint64_t> ParseSize(std::string_view text, std::string_view what);
-Result<std::chrono::milliseconds> ParseDuration(std::string_view text, std::string_view what);
-Result<std::int64_t> ParseInteger(std::string_view text, std::string_view what);
-Result<double> ParseNumber(std::string_view text, std::string_view what);
-
 // "; did you mean --memory?", or nothing if no candidate is close.
 std::string Suggestion(std::string_view word, const std::vector<std::string>& candidates);
 

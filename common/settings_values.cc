@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "common/escape.h"
-#include "common/settings_sources.h"
+#include "common/settings.h"
 
 namespace bramble {
 namespace {

@@ -6,7 +6,6 @@
 #include <array>
 
 #include "common/files.h"
-#include "common/settings_sources.h"
 
 namespace bramble {
 namespace {
