@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <ctime>
 #include <utility>
 
 namespace bramble::model::text {
@@ -18,8 +19,19 @@ constexpr std::size_t kMaxExpressionBytes = 64 << 10;
 constexpr std::uint32_t kMatchLimit = 10'000'000;
 constexpr std::uint32_t kHeapLimitKib = 64 << 10;
 constexpr std::size_t kJitStackBytes = 1 << 20;
-// For one text: hostile expressions could spend the match limit at every byte.
-constexpr std::uint64_t kMaxMatches = 64 << 20;
+// For one text: an expression could spend the match limit at every byte. Processor time, so that a
+// busy machine does not change the answer; 50 times what the slowest expression of a real model
+// takes on a Raspberry Pi 4.
+constexpr double kSeconds = 2;
+constexpr double kSecondsPerByte = 1e-6;
+// Reading the clock costs as much as a match.
+constexpr std::uint64_t kMatchesPerLook = 16;
+
+double ProcessorSeconds() {
+  std::timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 std::string MessageOf(int error) {
   std::array<PCRE2_UCHAR, 256> buffer{};
@@ -50,8 +62,10 @@ struct Splitter::Expression {
 // What one call of Split needs to match: PCRE2's own rule is that these are not shared by threads.
 class Splitter::Matcher {
  public:
-  Matcher()
-      : data_(pcre2_match_data_create(1, nullptr)),
+  explicit Matcher(std::size_t text_bytes)
+      : deadline_(ProcessorSeconds() + kSeconds +
+                  kSecondsPerByte * static_cast<double>(text_bytes)),
+        data_(pcre2_match_data_create(1, nullptr)),
         context_(pcre2_match_context_create(nullptr)),
         stack_(pcre2_jit_stack_create(32 << 10, kJitStackBytes, nullptr)) {
     CHECK(data_ != nullptr && context_ != nullptr);
@@ -63,7 +77,9 @@ class Splitter::Matcher {
   // The next match in text[from..): first and last byte. Ok and {npos, npos}: none.
   Status Find(const Expression& expression, std::string_view text, std::size_t from,
               std::size_t& begin, std::size_t& end) {
-    if (++matches_ > kMaxMatches) return OverBudget(expression, "more matches than are allowed");
+    if (++matches_ % kMatchesPerLook == 0 && ProcessorSeconds() > deadline_) {
+      return OverBudget(expression, "it takes too long");
+    }
     int found = Match(expression, text, from, PCRE2_NO_UTF_CHECK);
     // The interpreter has its own, larger memory.
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {
@@ -92,6 +108,7 @@ class Splitter::Matcher {
                      "; send a shorter text, or one with fewer unbroken runs");
   }
 
+  double deadline_;
   std::unique_ptr<pcre2_match_data, MatchDataFree> data_;
   std::unique_ptr<pcre2_match_context, ContextFree> context_;
   std::unique_ptr<pcre2_jit_stack, JitStackFree> stack_;  // null: no JIT here
@@ -134,7 +151,7 @@ Status Splitter::Split(std::string_view text, std::vector<std::string_view>& par
   if (text.empty()) return {};
   std::vector<std::string_view> current{text};
   std::vector<std::string_view> next;
-  Matcher matcher;
+  Matcher matcher(text.size());
   for (const Expression& expression : expressions_) {
     next.clear();
     for (const std::string_view part : current) {

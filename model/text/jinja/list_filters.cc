@@ -86,7 +86,8 @@ Value Select(Context& context, const Value& input, const Bound& arguments) {
   }
   std::vector<Value> items;
   std::vector<Value> selected;
-  if (!Items(context, input, items)) return {};
+  // As in Jinja, nothing is selected of None.
+  if (input.IsTrue() && !Items(context, input, items)) return {};
   for (const Value& item : items) {
     if (context.failed() || !context.budget().Step()) return {};
     const Value value = by_attribute ? Attribute(context, item, &attribute) : item;
@@ -113,7 +114,7 @@ Value Map(Context& context, const Value& input, const Bound& arguments) {
     rest.positional.erase(rest.positional.begin());
   }
   std::vector<Value> items;
-  if (!Items(context, input, items)) return {};
+  if (input.IsTrue() && !Items(context, input, items)) return {};
   for (Value& item : items) {
     if (context.failed() || !context.budget().Step()) return {};
     item = filter != nullptr ? Run(context, *filter, "filter", item, rest)

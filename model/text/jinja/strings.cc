@@ -24,6 +24,12 @@ bool IsIn(const MarkedString* characters, std::string_view letter) {
   return FindText(characters->bytes(), letter, 0) != std::string::npos;
 }
 
+// What Jinja's filter `title` takes for the space between words.
+bool EndsWord(char32_t letter) {
+  return IsPythonSpace(letter) || letter == '-' || letter == '(' || letter == '{' ||
+         letter == '[' || letter == '<';
+}
+
 std::vector<Value> SplitBlanks(Context& context, const MarkedString& text, std::int64_t most) {
   std::vector<Value> parts;
   std::size_t at = 0;
@@ -34,7 +40,7 @@ std::vector<Value> SplitBlanks(Context& context, const MarkedString& text, std::
   for (skip(true); at < text.size() && !context.failed(); skip(true)) {
     const std::size_t begin = at;
     if (most >= 0 && static_cast<std::int64_t>(parts.size()) == most) {
-      parts.push_back(context.NewText(Strip(text.Part(begin, text.size()), nullptr, false, true)));
+      parts.push_back(context.NewText(text.Part(begin, text.size())));
       break;
     }
     skip(false);
@@ -177,8 +183,9 @@ MarkedString ChangeCase(Context& context, const MarkedString& text, LetterCase h
   if (!context.budget().Bytes(2 * text.size())) return out;
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Step step = StepAt(text, at);
-    const bool first = how == LetterCase::kTitle ? !in_word : at == 0;
-    in_word = IsUpper(step.letter) || IsLower(step.letter);
+    const bool first = how == LetterCase::kTitle || how == LetterCase::kWords ? !in_word : at == 0;
+    in_word = how == LetterCase::kWords ? !EndsWord(step.letter)
+                                        : IsUpper(step.letter) || IsLower(step.letter);
     changed.clear();
     if (how == LetterCase::kUpper) {
       AppendUpper(step.letter, false, changed);

@@ -35,7 +35,9 @@ std::vector<Value> SplitLines(Context& context, const MarkedString& text, bool k
 MarkedString Replace(Context& context, const MarkedString& text, const MarkedString& old,
                      const MarkedString& by, std::int64_t most);
 
-enum class LetterCase : std::uint8_t { kLower, kUpper, kTitle, kCapitalize };
+// kTitle: the method title, every run of letters is a word; kWords: the filter title, "it's" is
+// one.
+enum class LetterCase : std::uint8_t { kLower, kUpper, kTitle, kWords, kCapitalize };
 MarkedString ChangeCase(Context& context, const MarkedString& text, LetterCase how);
 
 // printf-like `text % values`, for %s %r %d %i %f %x %%. A context error names a conversion that is

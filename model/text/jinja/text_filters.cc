@@ -156,7 +156,7 @@ constexpr Builtin kRows[] = {
     {"e", "", Escape},
     {"upper", "", Case<LetterCase::kUpper>},
     {"lower", "", Case<LetterCase::kLower>},
-    {"title", "", Case<LetterCase::kTitle>},
+    {"title", "", Case<LetterCase::kWords>},
     {"capitalize", "", Case<LetterCase::kCapitalize>},
     {"replace", "old new count?", ReplaceFilter},
     {"indent", "width? first? blank?", Indent},

@@ -8,42 +8,12 @@
 #include <iterator>
 #include <span>
 
+#include "model/codec.h"
 #include "model/files/gguf.h"
+#include "model/files/mapped_file.h"
+#include "model/text/byte_letters.h"
 
 namespace bramble::model::text {
-namespace {
-
-using files::FindValue;
-using files::Metadata;
-
-void SetId(const Metadata& metadata, const char* key, std::optional<std::uint32_t>& id) {
-  const auto* value = FindValue(metadata, std::string("tokenizer.ggml.") + key);
-  if (value != nullptr) id = static_cast<std::uint32_t>(value->Whole().value());
-}
-
-void SetFlag(const Metadata& metadata, const char* key, std::optional<bool>& flag) {
-  const auto* value = FindValue(metadata, std::string("tokenizer.ggml.") + key);
-  if (value != nullptr) flag = value->Flag().value();
-}
-
-std::vector<std::string> Texts(const Metadata& metadata, const char* key) {
-  const auto* value = FindValue(metadata, std::string("tokenizer.ggml.") + key);
-  if (value == nullptr) return {};
-  const auto texts = value->Texts(1 << 24);
-  EXPECT_TRUE(texts.ok()) << texts.status().message();
-  return {texts->begin(), texts->end()};
-}
-
-std::vector<double> Numbers(const Metadata& metadata, const char* key) {
-  const auto* value = FindValue(metadata, std::string("tokenizer.ggml.") + key);
-  if (value == nullptr) return {};
-  const auto numbers = value->Numbers(1 << 24);
-  EXPECT_TRUE(numbers.ok()) << numbers.status().message();
-  return *numbers;
-}
-
-}  // namespace
-
 std::string GoldenPath(const std::string& name) {
   return std::string(BRAMBLE_SOURCE_DIR "/tests/golden/") + name;
 }
@@ -66,38 +36,9 @@ std::string ModelPath(const std::string& name) {
 }
 
 Result<VocabularySpec> SpecOfGguf(const std::string& path) {
-  const std::string bytes = ReadAll(path);
-  ASSIGN_OR_RETURN(const files::GgufPart part, files::ReadGguf(std::as_bytes(std::span(bytes))));
-  const Metadata& metadata = part.metadata;
-  VocabularySpec spec;
-  spec.gguf = true;
-  const std::string model(FindValue(metadata, "tokenizer.ggml.model")->Text().value());
-  spec.kind = model == "gpt2"    ? VocabularyKind::kByteLevelBpe
-              : model == "llama" ? VocabularyKind::kSentencePieceBpe
-              : model == "t5"    ? VocabularyKind::kSentencePieceUnigram
-                                 : VocabularyKind::kWordPiece;
-  if (const auto* pre = FindValue(metadata, "tokenizer.ggml.pre")) spec.pre = pre->Text().value();
-  spec.tokens = Texts(metadata, "tokens");
-  spec.merges = Texts(metadata, "merges");
-  for (const double score : Numbers(metadata, "scores"))
-    spec.scores.push_back(static_cast<float>(score));
-  for (const double type : Numbers(metadata, "token_type"))
-    spec.types.push_back(static_cast<TokenType>(type));
-  for (const double byte : Numbers(metadata, "precompiled_charsmap")) {
-    spec.charsmap += static_cast<char>(static_cast<int>(byte));
-  }
-  SetFlag(metadata, "add_space_prefix", spec.add_space_prefix);
-  SetFlag(metadata, "remove_extra_whitespaces", spec.remove_extra_spaces);
-  SetFlag(metadata, "add_bos_token", spec.add_bos);
-  SetFlag(metadata, "add_eos_token", spec.add_eos);
-  SetId(metadata, "bos_token_id", spec.bos);
-  SetId(metadata, "eos_token_id", spec.eos);
-  SetId(metadata, "unknown_token_id", spec.unknown);
-  SetId(metadata, "padding_token_id", spec.padding);
-  SetId(metadata, "seperator_token_id", spec.separator);
-  SetId(metadata, "cls_token_id", spec.classification);
-  SetId(metadata, "mask_token_id", spec.mask);
-  return spec;
+  ASSIGN_OR_RETURN(const auto file, files::MappedFile::Open(path));
+  ASSIGN_OR_RETURN(const files::GgufPart part, files::ReadGguf(file->bytes()));
+  return ReadGgufVocabulary(part.metadata);
 }
 
 Result<VocabularySpec> SpecOfFile(const std::string& path) {
@@ -107,13 +48,34 @@ Result<VocabularySpec> SpecOfFile(const std::string& path) {
   return ReadSentencePieceModel(std::as_bytes(std::span(bytes)));
 }
 
+VocabularySpec SmallSpec() {
+  VocabularySpec spec;
+  spec.pre = "gpt-2";
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    spec.tokens.emplace_back(LetterOfByte(static_cast<unsigned char>(byte)));
+  }
+  for (const char* token : {"ab", "abc"}) spec.tokens.emplace_back(token);
+  spec.types.assign(spec.tokens.size(), TokenType::kNormal);
+  for (const char* token : {"<s>", "</s>", "<|im_start|>", "<|im_end|>"}) {
+    spec.tokens.emplace_back(token);
+    spec.types.push_back(TokenType::kControl);
+  }
+  spec.merges = {"a b", "ab c"};
+  spec.bos = 258;
+  spec.eos = 259;
+  return spec;
+}
+
+std::unique_ptr<Tokenizer> MakeOrFail(VocabularySpec spec) {
+  auto tokenizer = MakeTokenizer(std::move(spec));
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  return tokenizer.ok() ? *std::move(tokenizer) : nullptr;
+}
+
 std::unique_ptr<Tokenizer> GoldenTokenizer(const std::string& name) {
   auto spec = SpecOfFile(GoldenPath("tokenizers/" + name));
   EXPECT_TRUE(spec.ok()) << name << ": " << spec.status().message();
-  if (!spec.ok()) return nullptr;
-  auto tokenizer = MakeTokenizer(*std::move(spec));
-  EXPECT_TRUE(tokenizer.ok()) << name << ": " << tokenizer.status().message();
-  return tokenizer.ok() ? *std::move(tokenizer) : nullptr;
+  return spec.ok() ? MakeOrFail(*std::move(spec)) : nullptr;
 }
 
 }  // namespace bramble::model::text

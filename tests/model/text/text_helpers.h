@@ -28,6 +28,14 @@ Result<VocabularySpec> SpecOfGguf(const std::string& path);
 // By the ending of the path: .gguf, .tokenizer.json, .model.
 Result<VocabularySpec> SpecOfFile(const std::string& path);
 
+// A byte-level BPE of all 256 letters, the tokens "ab" and "abc", and the control tokens "<s>",
+// "</s>", "<|im_start|>",
+// "<|im_end|>"; splits as GPT-2.
+VocabularySpec SmallSpec();
+
+// Of a specification; fails the test if it cannot be made.
+std::unique_ptr<Tokenizer> MakeOrFail(VocabularySpec spec);
+
 // Of a file of tests/golden/tokenizers; fails the test if it cannot be made.
 std::unique_ptr<Tokenizer> GoldenTokenizer(const std::string& name);
 
