@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "common/check.h"
-#include "common/settings_sources.h"
+#include "common/settings.h"
 
 namespace bramble::cli {
 

@@ -33,7 +33,7 @@ Result<HostPort> ParseHostPort(std::string_view text, std::string_view what) {
   const std::size_t colon = text.rfind(':');
   const auto wrong = [&](std::string_view why) {
     return Invalid(what, " '", Printable(text), "' ", why,
-                   "; write HOST:PORT, as 192.168.1.4:7070 or [::1]:7070");
+                   "; write HOST:PORT, as 192.168.1.4:8478 or [::1]:8478");
   };
   if (colon == std::string_view::npos || text.ends_with("]")) return wrong("has no port");
   const std::string_view digits = text.substr(colon + 1);

@@ -8,7 +8,7 @@
 
 namespace bramble {
 
-// An address as people write it: "pi-3:7070", "192.168.1.4:7070", "[::1]:7070". The host has no
+// An address as people write it: "pi-3:8478", "192.168.1.4:8478", "[::1]:8478". The host has no
 // brackets here.
 struct HostPort {
   std::string host;
@@ -18,7 +18,7 @@ struct HostPort {
   std::string ToString() const;
 };
 
-// `what` names the setting or field in the error. An empty host (":7070") is refused; port 0 means
+// `what` names the setting or field in the error. An empty host (":8478") is refused; port 0 means
 // "any free one".
 Result<HostPort> ParseHostPort(std::string_view text, std::string_view what);
 

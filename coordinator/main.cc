@@ -51,7 +51,7 @@ Result<Configuration> Configure(const Settings& settings) {
   }
   RETURN_IF_ERROR(CheckListenAddress(http, !configuration.api_key_hashes.empty(), "http",
                                      "give --api-key-file FILE, or an address of this machine "
-                                     "alone, as 127.0.0.1:8080"));
+                                     "alone, as 127.0.0.1:8479"));
   if (settings.Has("http-certificate") != settings.Has("http-key")) {
     return Invalid("http-certificate and http-key belong together: only one is set");
   }

@@ -48,7 +48,9 @@ def test_a_real_model_gives_the_same_bits_on_any_workers():
     for workers, threads, isa in variants():
         report = evaluate(model, ids, "--greedy", 8, "--positions", "all", "--workers", workers, "--threads", threads,
                           environment={"BRAMBLE_ISA": isa})
-        assert len({stage["node"] for stage in report["plan"]["stages"]}) == workers
+        # The output matrix alone is more than a fifth: a fifth stage may not make the slowest one faster.
+        stages = len({stage["node"] for stage in report["plan"]["stages"]})
+        assert min(workers, 4) <= stages <= workers
         reference = reference or results(report)
         assert results(report) == reference, f"{workers} workers, {threads} threads, {isa}"
 
