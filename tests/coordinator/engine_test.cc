@@ -111,7 +111,8 @@ TEST_F(EngineTest, GivesTheSameBitsOnOneWorkerAndOnThree) {
   std::vector<std::shared_ptr<Awaited>> answers;
   for (const std::uint32_t count : {1U, 3U}) {
     Start(count);
-    for (std::uint32_t i = 0; i < count; ++i) StartWorker("w" + std::to_string(count * 10 + i));
+    for (std::uint32_t i = 0; i < count; ++i)
+      StartWorker(std::string("w").append(std::to_string(count * 10 + i)));
     const Status ready = WaitReady();
     ASSERT_TRUE(ready.ok()) << ready.message();
     const ClusterSnapshot now = engine_->snapshot();

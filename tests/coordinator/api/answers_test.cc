@@ -311,8 +311,9 @@ TEST_F(Answers, AreGivenUpWhenTheClientLeaves) {
   for (const bool stream : {false, true}) {
     RawClient client(server_->address());
     const std::string body = With(Chat(), {{"stream", stream}, {"n", 2}}).dump();
-    client.Send(Joined("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: ",
-                       body.size(), "\r\n\r\n", body));
+    client.Send(coordinator::Joined(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: ", body.size(),
+        "\r\n\r\n", body));
     if (stream) {
       // The last letter of the script.
       EXPECT_THAT(client.ReadUntil("\"d\""), HasSubstr("\"H\""));
@@ -328,8 +329,9 @@ TEST_F(Answers, TellAClientThatClosedItsHalfWhyThereIsNone) {
   generator_.wait_for_cancel = true;
   RawClient client(server_->address());
   const std::string body = Chat().dump();
-  client.Send(Joined("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: ",
-                     body.size(), "\r\n\r\n", body));
+  client.Send(coordinator::Joined(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: ", body.size(), "\r\n\r\n",
+      body));
   client.EndSending();
   EXPECT_EQ(client.ReadReply().status, 499);
   EXPECT_TRUE(generator_.SawCancels(1));

@@ -73,7 +73,7 @@ TEST(CheckMemory, CountsToTheByteAndShowsTheSum) {
   EXPECT_EQ(status.code(), Code::kResourceExhausted);
   for (const std::uint64_t bytes :
        {need.weight_bytes, need.cache_bytes, need.buffer_bytes, need.total + kRestBytes}) {
-    EXPECT_THAT(status.message(), HasSubstr("(" + std::to_string(bytes) + " bytes)"));
+    EXPECT_THAT(status.message(), HasSubstr(std::to_string(bytes).append(" bytes)")));
   }
   EXPECT_THAT(status.message(), HasSubstr("(1 bytes) too little"));
 }
