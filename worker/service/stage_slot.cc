@@ -29,7 +29,7 @@ Status StageSlot::Install(const std::shared_ptr<Stage>& stage) {
       return {};
     }
   }
-  const Status why = Failed("epoch ", epoch, " was given up while it was loaded");
+  Status why = Failed("epoch ", epoch, " was given up while it was loaded");
   stage->End(why);
   return why;
 }
