@@ -20,7 +20,8 @@ ordered_json With(ordered_json body, const ordered_json& more) {
 class Answers : public ApiTest {
  protected:
   // The choices of a stream joined: text, finish reason, log-probabilities.
-  std::map<std::size_t, ordered_json> Joined(const std::vector<ordered_json>& events, bool chat) {
+  std::map<std::size_t, ordered_json> ChoicesOf(const std::vector<ordered_json>& events,
+                                                bool chat) {
     std::map<std::size_t, ordered_json> choices;
     for (const auto& event : events) {
       for (const auto& part : event["choices"]) {
@@ -128,7 +129,7 @@ TEST_F(Answers, AreTheSameStreamedAndWhole) {
     const auto whole = AskJson("/v1/completions", body);
     body["stream"] = true;
     bool done = false;
-    auto streamed = Joined(Events(Ask("POST", "/v1/completions", body.dump()), &done), false);
+    auto streamed = ChoicesOf(Events(Ask("POST", "/v1/completions", body.dump()), &done), false);
     EXPECT_TRUE(done);
     ASSERT_EQ(streamed.size(), whole["choices"].size()) << whole;
     for (const auto& choice : whole["choices"]) {
@@ -167,7 +168,7 @@ TEST_F(Answers, SendWhatWasHeldBackWhenTheyEndOtherwise) {
   generator_.script.push_back(257);
   const auto events = Events(Ask("POST", "/v1/chat/completions",
                                  With(Chat(), {{"stream", true}, {"stop", "<|im_end|>"}}).dump()));
-  EXPECT_EQ(Joined(events, true)[0]["text"], "maybe <|im_e");
+  EXPECT_EQ(ChoicesOf(events, true)[0]["text"], "maybe <|im_e");
 }
 
 TEST_F(Answers, NeverSplitACharacterOverTwoChunks) {
