@@ -105,7 +105,7 @@ Status ReadCharsmap(const Metadata& metadata, VocabularySpec* spec) {
 }
 
 Status ReadIds(const Metadata& metadata, VocabularySpec* spec) {
-  const std::pair<std::string_view, std::optional<std::uint32_t>*> kIds[] = {
+  const std::pair<std::string_view, std::optional<std::uint32_t>*> ids[] = {
       {"bos_token_id", &spec->bos},
       {"eos_token_id", &spec->eos},
       {"unknown_token_id", &spec->unknown},
@@ -116,7 +116,7 @@ Status ReadIds(const Metadata& metadata, VocabularySpec* spec) {
       {"cls_token_id", &spec->classification},
       {"mask_token_id", &spec->mask},
   };
-  for (const auto& [name, id] : kIds) RETURN_IF_ERROR(ReadId(metadata, name, id));
+  for (const auto& [name, id] : ids) RETURN_IF_ERROR(ReadId(metadata, name, id));
   return {};
 }
 

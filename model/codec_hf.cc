@@ -19,7 +19,7 @@ using text::VocabularySpec;
 
 constexpr std::size_t kMostTokenizerBytes = std::size_t{256} << 20;
 constexpr std::size_t kMostSettingsBytes = std::size_t{32} << 20;
-constexpr std::size_t kMostSettings = std::size_t{1} << 20;
+constexpr std::size_t kMostSettings = std::size_t{1} << 18;
 constexpr std::size_t kMostTemplateBytes = std::size_t{1} << 20;
 constexpr std::size_t kMostEndIds = 64;
 
@@ -122,9 +122,9 @@ Result<VocabularySpec> ReadHfVocabulary(const files::ModelFiles& model) {
   ASSIGN_OR_RETURN(const Metadata generation,
                    ReadSettings(Beside(model, "generation_config.json")));
   SetEndIds(generation, &spec);
-  const std::pair<const char*, std::optional<bool>*> kFlags[] = {{"add_bos_token", &spec.add_bos},
+  const std::pair<const char*, std::optional<bool>*> flags[] = {{"add_bos_token", &spec.add_bos},
                                                                  {"add_eos_token", &spec.add_eos}};
-  for (const auto& [name, flag] : kFlags) {
+  for (const auto& [name, flag] : flags) {
     const MetaValue* value = files::FindValue(settings, name);
     if (value != nullptr && !flag->has_value()) *flag = value->Flag();
   }

@@ -16,6 +16,7 @@ constexpr std::array<char, 4> kMagic = {'G', 'G', 'U', 'F'};
 constexpr std::uint64_t kMostKeys = 1u << 16;
 constexpr std::size_t kKeyLimit = 65535;
 constexpr std::size_t kTensorNameLimit = 1024;
+constexpr std::uint64_t kMostNameBytes = 16u << 20;  // of all keys and names together
 constexpr std::uint32_t kMostDimensions = 4;
 constexpr int kDeepestList = 8;
 constexpr std::uint64_t kDefaultAlignment = 32;
@@ -146,7 +147,7 @@ Status ReadValue(Cursor* cursor, MetaValue* value) {
   if (type == MetaType::kText) {
     std::string_view text;
     RETURN_IF_ERROR(cursor->ReadText(&text));
-    value->value = std::string(text);
+    value->value = text;
     return {};
   }
   if (type == MetaType::kArray) {
@@ -163,12 +164,29 @@ Status ReadValue(Cursor* cursor, MetaValue* value) {
   return {};
 }
 
-Status ReadMetadata(Cursor* cursor, std::uint64_t count, Metadata* metadata) {
+// Keys and names are copied, and a hostile file could consist of them.
+class NameBudget {
+ public:
+  Status Check(std::string_view name, std::size_t limit) {
+    RETURN_IF_ERROR(CheckName(name, limit));
+    spent_ += name.size();
+    if (spent_ > kMostNameBytes) {
+      return Invalid("keys and names of more than ", kMostNameBytes, " bytes together");
+    }
+    return {};
+  }
+
+ private:
+  std::uint64_t spent_ = 0;
+};
+
+Status ReadMetadata(Cursor* cursor, std::uint64_t count, NameBudget* names, Metadata* metadata) {
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string_view key;
     MetaValue value;
     RETURN_IF_ERROR(cursor->ReadText(&key));
-    RETURN_IF_ERROR(CheckName(key, kKeyLimit).WithContext("metadata entry " + std::to_string(i)));
+    RETURN_IF_ERROR(
+        names->Check(key, kKeyLimit).WithContext("metadata entry " + std::to_string(i)));
     RETURN_IF_ERROR(ReadValue(cursor, &value).WithContext("metadata key " + Quote(key)));
     if (!metadata->emplace(key, std::move(value)).second) {
       return Invalid("metadata key ", Quote(key), " stands there twice");
@@ -220,13 +238,14 @@ Status CountBytes(std::uint32_t type_number, Tensor* tensor, std::uint64_t* byte
 }
 
 // Reads one tensor's entry. Its bytes come later: they lie behind the last entry.
-Status ReadTensor(Cursor* cursor, std::uint64_t alignment, Tensor* tensor, Extent* extent) {
+Status ReadTensor(Cursor* cursor, std::uint64_t alignment, NameBudget* names, Tensor* tensor,
+                  Extent* extent) {
   std::string_view name;
   std::uint32_t type = 0;
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
   RETURN_IF_ERROR(cursor->ReadText(&name));
-  RETURN_IF_ERROR(CheckName(name, kTensorNameLimit));
+  RETURN_IF_ERROR(names->Check(name, kTensorNameLimit));
   tensor->name = name;
   const auto read = [&]() -> Status {
     RETURN_IF_ERROR(ReadShape(cursor, tensor));
@@ -313,11 +332,12 @@ bool IsGguf(std::span<const std::byte> head) {
 
 Result<GgufPart> ReadGguf(std::span<const std::byte> bytes) {
   Cursor cursor(bytes);
+  NameBudget names;
   GgufPart part;
   std::uint64_t tensors = 0;
   std::uint64_t keys = 0;
   RETURN_IF_ERROR(CheckHeader(&cursor, &part.version, &tensors, &keys));
-  RETURN_IF_ERROR(ReadMetadata(&cursor, keys, &part.metadata));
+  RETURN_IF_ERROR(ReadMetadata(&cursor, keys, &names, &part.metadata));
   ASSIGN_OR_RETURN(const std::uint64_t alignment, Alignment(part.metadata));
   if (tensors > cursor.left() / kLeastTensorBytes) {
     return Invalid(tensors, " tensors do not fit into the ", cursor.left(), " bytes that are left");
@@ -326,7 +346,7 @@ Result<GgufPart> ReadGguf(std::span<const std::byte> bytes) {
   std::vector<Extent> extents(tensors);
   for (std::size_t i = 0; i < tensors; ++i) {
     extents[i].tensor = i;
-    RETURN_IF_ERROR(ReadTensor(&cursor, alignment, &part.tensors[i], &extents[i])
+    RETURN_IF_ERROR(ReadTensor(&cursor, alignment, &names, &part.tensors[i], &extents[i])
                         .WithContext("entry " + std::to_string(i)));
   }
   const std::uint64_t begin = (cursor.at() + alignment - 1) / alignment * alignment;

@@ -12,7 +12,7 @@ namespace bramble::model::files {
 namespace {
 
 constexpr std::size_t kMostConfigBytes = 4u << 20;
-constexpr std::size_t kMostConfigKeys = 1u << 16;
+constexpr std::size_t kMostConfigValues = 1u << 16;
 constexpr char kSingleName[] = "model.safetensors";
 constexpr char kIndexName[] = "model.safetensors.index.json";
 
@@ -27,7 +27,7 @@ Result<ModelFiles> ReadConfig(const std::string& folder) {
   files.path = folder;
   const std::string path = folder + "/config.json";
   ASSIGN_OR_RETURN(const std::string text, ReadText(path, kMostConfigBytes));
-  auto config = ReadJson(text, kMostConfigKeys);
+  auto config = ReadJson(text, kMostConfigValues);
   if (!config.ok()) return config.status().WithContext(QuotePath(path));
   files.metadata = *std::move(config);
   return files;

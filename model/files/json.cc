@@ -12,7 +12,7 @@ constexpr std::size_t kDeepest = 32;
 
 class Flattener final : public JsonEvents {
  public:
-  explicit Flattener(std::size_t most_keys) : most_keys_(most_keys) {}
+  explicit Flattener(std::size_t most_values) : most_values_(most_values) {}
 
   Metadata Take() { return std::move(metadata_); }
 
@@ -60,6 +60,7 @@ class Flattener final : public JsonEvents {
   bool end_array() override {
     --depth_;
     if (--lists_ > 0) return true;
+    if (++values_ > most_values_) return Fail(Invalid("more than ", most_values_, " values"));
     return Store({std::exchange(list_, {})});
   }
 
@@ -71,18 +72,19 @@ class Flattener final : public JsonEvents {
 
   bool Add(MetaValue value) {
     if (ends_.empty()) return Fail(Invalid("a JSON object is needed, and it is ", value.ToText()));
+    if (++values_ > most_values_) return Fail(Invalid("more than ", most_values_, " values"));
     if (lists_ == 0) return Store(std::move(value));
     if (lists_ == 1 && skipped_ == 0) list_.push_back(std::move(value));
     return true;
   }
 
   bool Store(MetaValue value) {
-    if (metadata_.size() >= most_keys_) return Fail(Invalid("more than ", most_keys_, " keys"));
     if (metadata_.emplace(prefix_, std::move(value)).second) return true;
     return Fail(Invalid("the key ", Quote(prefix_), " stands there twice"));
   }
 
-  std::size_t most_keys_;
+  std::size_t most_values_;
+  std::size_t values_ = 0;
   Metadata metadata_;
   std::string prefix_;             // the key of the value that comes next
   std::vector<std::size_t> ends_;  // how much of prefix_ belongs to each object that is open
@@ -94,8 +96,8 @@ class Flattener final : public JsonEvents {
 
 }  // namespace
 
-Result<Metadata> ReadJson(std::string_view text, std::size_t most_keys) {
-  Flattener flattener(most_keys);
+Result<Metadata> ReadJson(std::string_view text, std::size_t most_values) {
+  Flattener flattener(most_values);
   RETURN_IF_ERROR(ParseJson(text, &flattener));
   return flattener.Take();
 }

@@ -46,6 +46,7 @@ std::optional<bool> MetaValue::Flag() const {
 
 std::optional<std::string_view> MetaValue::Text() const {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* text = std::get_if<std::string_view>(&value)) return *text;
   return {};
 }
 
@@ -114,7 +115,7 @@ std::string MetaValue::ToText() const {
   if (IsNull()) return "null";
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* whole = std::get_if<std::int64_t>(&value)) return std::to_string(*whole);
-  if (const auto* text = std::get_if<std::string>(&value)) return Quote(*text);
+  if (const auto text = Text()) return Quote(*text);
   if (const auto* real = std::get_if<double>(&value)) {
     std::array<char, 32> digits{};
     std::snprintf(digits.data(), digits.size(), "%.9g", *real);

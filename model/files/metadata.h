@@ -45,9 +45,12 @@ struct MetaValue;
 using MetaList = std::vector<MetaValue>;
 
 // One value of a model's description: null, a flag, a whole number, a real number, a text or a
-// list. A whole number that does not fit is kept as a real one.
+// list. A whole number that does not fit is kept as a real one. Texts of a GGUF file stay in the
+// file.
 struct MetaValue {
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, MetaList, PackedList> value;
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, std::string_view, MetaList,
+               PackedList>
+      value;
 
   bool IsNull() const { return std::holds_alternative<std::monostate>(value); }
   // A whole number; also a real one without a fraction, as 64.0 (JSON writers do that).

@@ -9,7 +9,8 @@
 namespace bramble::model::files {
 namespace {
 
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the reference implementation's limit
+// As large as the most tensors need. The reference implementation takes three times as much.
+constexpr std::uint64_t kMostHeaderBytes = 32u << 20;
 constexpr std::size_t kNameLimit = 1024;
 constexpr std::size_t kMostDimensions = 8;
 
@@ -72,7 +73,7 @@ class HeaderReader final : public JsonEvents {
     if (IsMetadata()) return true;
     if (depth_ != 2 || in_list_ || field_ != "dtype" || std::exchange(has_type_, true))
       return Unexpected("a text");
-    tensor_.type = std::move(value);
+    type_ = std::move(value);
     return true;
   }
 
@@ -124,9 +125,9 @@ class HeaderReader final : public JsonEvents {
     }
     const DataType* type = nullptr;
     for (const DataType& row : kDataTypes) {
-      if (tensor_.type == row.name) type = &row;
+      if (type_ == row.name) type = &row;
     }
-    if (type == nullptr) return Unimplemented("the type ", Quote(tensor_.type), " cannot be read");
+    if (type == nullptr) return Unimplemented("the type ", Quote(type_), " cannot be read");
     std::uint64_t values = 0;
     if (!CountValues(tensor_.shape, &values)) return Invalid("its shape has more values than 2^63");
     const std::uint64_t begin = offsets_[0];
@@ -140,6 +141,7 @@ class HeaderReader final : public JsonEvents {
                      " of ", type->name, " needs ", type->bytes, " for each value");
     }
     tensor_.name = name_;
+    tensor_.type = type->name;
     tensor_.encoding = type->encoding;
     tensor_.bytes = data_.subspan(begin, end - begin);
     extents_.push_back({begin, end, tensors_.size()});
@@ -154,6 +156,7 @@ class HeaderReader final : public JsonEvents {
   bool in_list_ = false;
   std::string name_;
   std::string field_;
+  std::string type_;
   Tensor tensor_;
   std::vector<std::uint64_t> offsets_;
   bool has_type_ = false;

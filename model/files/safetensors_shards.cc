@@ -10,7 +10,7 @@
 namespace bramble::model::files {
 namespace {
 
-constexpr std::size_t kMostIndexBytes = 64u << 20;
+constexpr std::size_t kMostIndexBytes = 32u << 20;
 constexpr std::string_view kMapPrefix = "weight_map.";
 
 // A shard lies beside its index: a name with a folder in it could name any file of the machine.

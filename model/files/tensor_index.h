@@ -19,7 +19,7 @@ struct Tensor {
   // ENCODING_UNSPECIFIED: of a type that no weight can have (an integer mask, say); `type` names
   // it.
   v1::Encoding encoding = v1::ENCODING_UNSPECIFIED;
-  std::string type;                  // as the file format spells it: "Q4_K", "BF16", "I64"
+  std::string_view type;             // as the file format spells it: "Q4_K", "BF16", "I64"; static
   std::vector<std::uint64_t> shape;  // outermost dimension first; empty: one value
   std::span<const std::byte> bytes;
 
@@ -27,7 +27,7 @@ struct Tensor {
 };
 
 // More than any model has, and few enough that a hostile header cannot fill the memory.
-inline constexpr std::size_t kMostTensors = std::size_t{1} << 18;
+inline constexpr std::size_t kMostTensors = std::size_t{1} << 17;
 
 // The tensors of a model by name. Filled by one thread, then sealed; then immutable: any thread.
 class TensorIndex {
