@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grpc/grpc.h>
 #include <grpc/support/log.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -112,9 +113,11 @@ TEST_F(LogTest, AFailureSaysItsCodeAndReason) {
 
 TEST_F(LogTest, GrpcsOwnMessagesComeThroughIt) {
   Start(LogFormat::kJson);
+  grpc_init();  // until then gRPC prints nothing
   gpr_log("file.cc", 1, GPR_LOG_SEVERITY_ERROR, "handshake with %s failed", "\x1b[2J");
   EXPECT_THAT(Written(), HasSubstr("\"level\":\"WARN\",\"msg\":\"grpc\""));
   EXPECT_THAT(Written(), HasSubstr("\"detail\":\"handshake with \\u001b[2J failed\""));
+  grpc_shutdown();
 }
 
 TEST_F(LogTest, TellsTheJournalHowBadItIs) {
