@@ -27,8 +27,8 @@ struct Table {
 };
 
 const Table& TheTable() {
-  static const Table kTable;
-  return kTable;
+  static const Table the_table;
+  return the_table;
 }
 
 }  // namespace

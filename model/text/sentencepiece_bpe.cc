@@ -7,6 +7,7 @@
 
 #include "model/text/algorithm.h"
 #include "model/text/fallback.h"
+#include "model/text/letter_pairs.h"
 #include "model/text/merges.h"
 #include "model/text/space_normalizer.h"
 #include "model/text/splitter.h"
@@ -21,31 +22,19 @@ constexpr std::uint32_t kNone = 0xffffffff;
 struct Symbol {
   std::uint32_t previous, next;
   std::uint32_t begin, bytes;
-  bool frozen;  // a user-defined piece
 };
 
-std::vector<Symbol> Letters(const SpaceNormalizer& normalizer, std::string_view text) {
-  std::vector<Symbol> symbols;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t user = normalizer.UserDefinedPrefix(text.substr(at));
-    const std::size_t bytes = user > 0 ? user : Utf8Length(text.substr(at));
-    const auto index = static_cast<std::uint32_t>(symbols.size());
-    symbols.push_back({index == 0 ? kNone : index - 1, index + 1, static_cast<std::uint32_t>(at),
-                       static_cast<std::uint32_t>(bytes), user > 0});
-    at += bytes;
-  }
-  if (!symbols.empty()) symbols.back().next = kNone;
-  return symbols;
-}
-
-// Merges one text by the scores of the joined pieces (google/sentencepiece, bpe_model.cc).
+// Merges by the scores of the joined pieces (google/sentencepiece, bpe_model.cc). Reused for the
+// parts of one text, so that they share their memory and a run of unknown characters across them.
 class ScoreMerger {
  public:
-  ScoreMerger(const Vocabulary& vocabulary, const SpaceNormalizer& normalizer,
-              std::string_view text)
-      : vocabulary_(vocabulary), text_(text), symbols_(Letters(normalizer, text)) {}
+  explicit ScoreMerger(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
 
-  void Run(std::vector<std::uint32_t>& ids) {
+  // Appends what `text` becomes to `ids`.
+  void Merge(std::string_view text, std::vector<std::uint32_t>& ids) {
+    text_ = text;
+    halves_.clear();
+    SplitIntoLetters();
     for (std::uint32_t i = 0; i + 1 < symbols_.size(); ++i) Offer(i, i + 1);
     while (!queue_.empty()) {
       const Candidate best = queue_.top();
@@ -61,9 +50,29 @@ class ScoreMerger {
       if (left.previous != kNone) Offer(left.previous, best.left);
       if (left.next != kNone) Offer(best.left, left.next);
     }
-    bool unknown_run = false;
     for (std::uint32_t at = symbols_.empty() ? kNone : 0; at != kNone; at = symbols_[at].next) {
-      Emit(text_.substr(symbols_[at].begin, symbols_[at].bytes), unknown_run, ids);
+      Emit(text_.substr(symbols_[at].begin, symbols_[at].bytes), ids);
+    }
+  }
+
+  // Appends the ids of a piece that is not merged with anything.
+  void Emit(std::string_view piece, std::vector<std::uint32_t>& ids) {
+    std::vector<std::string_view> pending{piece};
+    while (!pending.empty()) {
+      const std::string_view part = pending.back();
+      pending.pop_back();
+      const auto id = vocabulary_.FindPiece(part);
+      const bool unused = id.has_value() && vocabulary_.Type(*id) == TokenType::kUnused;
+      const auto half = unused ? halves_.find(part) : halves_.end();
+      if (half != halves_.end()) {
+        pending.push_back(part.substr(half->second));
+        pending.push_back(part.substr(0, half->second));
+      } else if (id.has_value()) {
+        ids.push_back(*id);
+        unknown_run_ = false;
+      } else {
+        AppendUnknown(vocabulary_, part, unknown_run_, ids);
+      }
     }
   }
 
@@ -77,7 +86,6 @@ class ScoreMerger {
   };
 
   void Offer(std::uint32_t left, std::uint32_t right) {
-    if (symbols_[left].frozen || symbols_[right].frozen) return;
     const std::uint32_t bytes = symbols_[left].bytes + symbols_[right].bytes;
     if (bytes > vocabulary_.longest_token()) return;
     const std::string_view piece = text_.substr(symbols_[left].begin, bytes);
@@ -89,29 +97,21 @@ class ScoreMerger {
     if (vocabulary_.Type(*id) == TokenType::kUnused) halves_[piece] = symbols_[left].bytes;
   }
 
-  void Emit(std::string_view piece, bool& unknown_run, std::vector<std::uint32_t>& ids) {
-    std::vector<std::string_view> pending{piece};
-    while (!pending.empty()) {
-      const std::string_view part = pending.back();
-      pending.pop_back();
-      const auto id = vocabulary_.FindPiece(part);
-      const auto half = id.has_value() && vocabulary_.Type(*id) == TokenType::kUnused
-                            ? halves_.find(part)
-                            : halves_.end();
-      if (half != halves_.end()) {
-        pending.push_back(part.substr(half->second));
-        pending.push_back(part.substr(0, half->second));
-      } else if (id.has_value()) {
-        ids.push_back(*id);
-        unknown_run = false;
-      } else {
-        AppendUnknown(vocabulary_, part, unknown_run, ids);
-      }
+  void SplitIntoLetters() {
+    symbols_.clear();
+    for (std::size_t at = 0; at < text_.size();) {
+      const std::size_t bytes = Utf8Length(text_.substr(at));
+      const auto index = static_cast<std::uint32_t>(symbols_.size());
+      symbols_.push_back({index == 0 ? kNone : index - 1, index + 1, static_cast<std::uint32_t>(at),
+                          static_cast<std::uint32_t>(bytes)});
+      at += bytes;
     }
+    if (!symbols_.empty()) symbols_.back().next = kNone;
   }
 
   const Vocabulary& vocabulary_;
   std::string_view text_;
+  bool unknown_run_ = false;
   std::vector<Symbol> symbols_;
   std::priority_queue<Candidate> queue_;
   std::unordered_map<std::string_view, std::size_t>
@@ -156,6 +156,7 @@ class SentencePieceBpe : public Algorithm {
   SentencePieceBpe(const Vocabulary& vocabulary, SpaceNormalizer normalizer, Splitter splitter,
                    MergeTable merges)
       : vocabulary_(vocabulary),
+        pairs_(vocabulary),
         normalizer_(std::move(normalizer)),
         splitter_(std::move(splitter)),
         merges_(std::move(merges)) {}
@@ -164,7 +165,7 @@ class SentencePieceBpe : public Algorithm {
                 std::vector<std::uint32_t>& ids) const override {
     ASSIGN_OR_RETURN(const std::string normalized, normalizer_.Normalize(text, place));
     if (vocabulary_.spec().merges.empty()) {
-      ScoreMerger(vocabulary_, normalizer_, normalized).Run(ids);
+      MergeByScore(normalized, ids);
       return {};
     }
     std::vector<std::string_view> parts;
@@ -176,7 +177,32 @@ class SentencePieceBpe : public Algorithm {
   }
 
  private:
+  // Cuts the text at user-defined pieces, which merge with nothing, and where no piece of the
+  // vocabulary could join two characters.
+  void MergeByScore(std::string_view text, std::vector<std::uint32_t>& ids) const {
+    ScoreMerger merger(vocabulary_);
+    std::size_t begin = 0;
+    char32_t last = 0;
+    for (std::size_t at = 0; at < text.size();) {
+      if (const std::size_t user = normalizer_.UserDefinedPrefix(text.substr(at)); user > 0) {
+        merger.Merge(text.substr(begin, at - begin), ids);
+        merger.Emit(text.substr(at, user), ids);
+        at = begin = at + user;
+        continue;
+      }
+      const Utf8Step step = NextUtf8(text.substr(at));
+      if (at > begin && !pairs_.CanMeet(last, step.letter)) {
+        merger.Merge(text.substr(begin, at - begin), ids);
+        begin = at;
+      }
+      last = step.letter;
+      at += step.bytes;
+    }
+    merger.Merge(text.substr(begin), ids);
+  }
+
   const Vocabulary& vocabulary_;
+  LetterPairs pairs_;
   SpaceNormalizer normalizer_;
   Splitter splitter_;
   MergeTable merges_;

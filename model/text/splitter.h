@@ -19,6 +19,8 @@ class Splitter {
 
   Splitter(Splitter&&) noexcept;
   Splitter& operator=(Splitter&&) noexcept;
+  Splitter(const Splitter&) = delete;
+  Splitter& operator=(const Splitter&) = delete;
   ~Splitter();
 
   // Appends the parts of `text`, which must be valid UTF-8, to `parts`; empty parts are left out.

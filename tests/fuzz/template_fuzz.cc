@@ -11,6 +11,7 @@
 #include "model/text/chat_template.h"
 #include "model/text/utf8.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using bramble::model::text::ChatArguments;
   using bramble::model::text::ChatTemplate;

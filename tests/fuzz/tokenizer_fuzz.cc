@@ -26,7 +26,7 @@ std::unique_ptr<Tokenizer> Make(VocabularyKind kind) {
   spec.pre = "llama-bpe";
   spec.add_space_prefix = false;
   spec.remove_extra_spaces = false;
-  constexpr char kHex[] = "0123456789ABCDEF";
+  constexpr std::string_view kHex = "0123456789ABCDEF";
   for (unsigned byte = 0; byte < 256; ++byte) {
     const std::string name = {'<', '0', 'x', kHex[byte >> 4U], kHex[byte & 15U], '>'};
     const bool letters = kind == VocabularyKind::kByteLevelBpe;
@@ -80,16 +80,17 @@ void TryText(const Tokenizer& tokenizer, std::string_view text) {
 }  // namespace
 }  // namespace bramble::model::text
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace bramble::model::text;  // NOLINT(google-build-using-namespace): one function, all
                                          // of it
-  static const std::unique_ptr<Tokenizer> kTokenizers[] = {
+  static const std::unique_ptr<Tokenizer> tokenizers[] = {
       Make(VocabularyKind::kByteLevelBpe), Make(VocabularyKind::kSentencePieceBpe),
       Make(VocabularyKind::kSentencePieceUnigram)};
   if (size == 0) return 0;
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (data[0] < 3) {
-    TryText(*kTokenizers[data[0]], rest);
+    TryText(*tokenizers[data[0]], rest);
     return 0;
   }
   auto spec = ReadSentencePieceModel(std::as_bytes(std::span(rest.data(), rest.size())));

@@ -10,6 +10,7 @@
 #include "model/text/tokenizer.h"
 #include "model/text/vocabulary.h"
 
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace bramble::model::text;  // NOLINT(google-build-using-namespace): one function, all
                                          // of it

@@ -27,15 +27,15 @@ std::tm ParseTime(const std::string& text) {
 class EveryTemplate : public testing::TestWithParam<std::size_t> {};
 
 TEST_P(EveryTemplate, RendersWhatTransformersRenders) {
-  static const Json kGolden = GoldenJson("templates/expected.json");
-  const Json& one = kGolden["templates"][GetParam()];
+  static const Json golden = GoldenJson("templates/expected.json");
+  const Json& one = golden["templates"][GetParam()];
   const std::string file = one["file"].get<std::string>();
   const auto parsed = ChatTemplate::Parse(ReadAll(GoldenPath("templates/" + file)));
   ASSERT_TRUE(parsed.ok()) << file << ": " << parsed.status().message();
-  ASSERT_EQ(one["cases"].size(), kGolden["conversations"].size());
+  ASSERT_EQ(one["cases"].size(), golden["conversations"].size());
   for (const Json& expected : one["cases"]) {
     Json conversation;
-    for (const Json& each : kGolden["conversations"]) {
+    for (const Json& each : golden["conversations"]) {
       if (each["name"] == expected["conversation"]) conversation = each;
     }
     SCOPED_TRACE(file + ", conversation " + conversation["name"].get<std::string>());
@@ -43,7 +43,7 @@ TEST_P(EveryTemplate, RendersWhatTransformersRenders) {
     arguments.bos_token = one["bos_token"].get<std::string>();
     arguments.eos_token = one["eos_token"].get<std::string>();
     arguments.variables = &conversation["args"];
-    arguments.now = ParseTime(kGolden["now"].get<std::string>());
+    arguments.now = ParseTime(golden["now"].get<std::string>());
     // transformers copies the one name to the other before it renders.
     Json messages = conversation["messages"];
     for (Json& message : messages) {
@@ -66,15 +66,16 @@ TEST_P(EveryTemplate, RendersWhatTransformersRenders) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Golden, EveryTemplate, testing::Range<std::size_t>(0, 13), [](const auto& index) {
-      static const Json kGolden = GoldenJson("templates/expected.json");
-      std::string name = kGolden["templates"][index.param]["file"].template get<std::string>();
-      for (char& c : name) {
-        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
-      }
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Golden, EveryTemplate, testing::Range<std::size_t>(0, 13),
+                         [](const auto& index) {
+                           static const Json golden = GoldenJson("templates/expected.json");
+                           std::string name =
+                               golden["templates"][index.param]["file"].template get<std::string>();
+                           for (char& c : name) {
+                             if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+                           }
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace bramble::model::text
