@@ -322,8 +322,9 @@ Status CheckBlock(const v1::Program& program, int index, Walk& walk) {
     const v1::Operation& op = block.operations(i);
     Status status = CheckOperation(program, index, op, walk, written);
     if (status.ok()) continue;
-    const std::string name = Printable(op.name(), "operation", static_cast<std::size_t>(i));
-    return status.WithContext(path + "/" + name);
+    std::string place = path + "/";
+    place += Printable(op.name(), "operation", static_cast<std::size_t>(i));
+    return status.WithContext(place);
   }
   return CheckOutputPorts(program, block, walk, written).WithContext(path);
 }

@@ -71,7 +71,7 @@ std::uint64_t SamplerCount(const v1::Program& program, const v1::Limits& limits)
 std::uint64_t SamplerBytes(const v1::Program& program) {
   const std::uint64_t ids = program.vocabulary_size();
   return Aligned(ids * (kCandidateBytes + sizeof(float) + sizeof(std::uint32_t)) +
-                 program.context_length() * 2 * sizeof(std::uint32_t));
+                 std::uint64_t{program.context_length()} * (2 * sizeof(std::uint32_t)));
 }
 
 std::uint64_t PagesPerSequence(const v1::Program& program, const v1::Limits& limits) {
