@@ -66,7 +66,7 @@ TEST(GgufVocabulary, IsReadKeyByKey) {
 }
 
 TEST(GgufVocabulary, IsRefusedInWords) {
-  const std::pair<Metadata, const char*> kWrong[] = {
+  const std::pair<Metadata, const char*> wrong[] = {
       {Texts({}), "the model has none"},
       {Texts({{"model", Text("no_vocab")}}), "the model has none"},
       {Texts({{"model", Text("rwkv")}}), "the kind 'rwkv' is not known"},
@@ -82,7 +82,7 @@ TEST(GgufVocabulary, IsRefusedInWords) {
       {Texts({{"model", Text("t5")}, {"precompiled_charsmap", List({Whole(300)})}}),
        "a value that is no byte"},
   };
-  for (const auto& [metadata, message] : kWrong) {
+  for (const auto& [metadata, message] : wrong) {
     EXPECT_THAT(ReadGgufVocabulary(metadata).status().message(), HasSubstr(message));
   }
 }

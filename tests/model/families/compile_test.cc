@@ -236,7 +236,7 @@ INSTANTIATE_TEST_SUITE_P(Compile, EveryLie, ::testing::ValuesIn(kLies),
 std::vector<files::ZeroTensor> TinyGpt2(const std::string& prefix) {
   std::vector<files::ZeroTensor> tensors = {
       {"wte.weight", {5, 8}}, {"wpe.weight", {16, 8}}, {"ln_f.weight", {8}}, {"ln_f.bias", {8}}};
-  const files::ZeroTensor kLayer[] = {{"ln_1.weight", {8}},
+  const files::ZeroTensor layer[] = {{"ln_1.weight", {8}},
                                       {"ln_1.bias", {8}},
                                       {"attn.c_attn.weight", {8, 24}},
                                       {"attn.c_attn.bias", {24}},
@@ -249,7 +249,7 @@ std::vector<files::ZeroTensor> TinyGpt2(const std::string& prefix) {
                                       {"mlp.c_proj.weight", {32, 8}},
                                       {"mlp.c_proj.bias", {8}},
                                       {"attn.bias", {1, 1, 16, 16}}};
-  for (const files::ZeroTensor& tensor : kLayer)
+  for (const files::ZeroTensor& tensor : layer)
     tensors.push_back({std::string("h.0.") + tensor.name, tensor.shape});
   for (files::ZeroTensor& tensor : tensors) tensor.name = prefix + tensor.name;
   return tensors;
@@ -269,12 +269,12 @@ TEST(Compile, KnowsBothNamesThatGpt2sTensorsHave) {
 }
 
 TEST(Compile, ScalesGpt2sScoresAsItsDescriptionSays) {
-  const std::pair<const char*, float> kScales[] = {
+  const std::pair<const char*, float> scales[] = {
       {"", 0.5f},
       {R"(,"scale_attn_weights":false)", 1.0f},
       {R"(,"scale_attn_by_inverse_layer_idx":true)", 0.5f},
   };
-  for (const auto& [more, scale] : kScales) {
+  for (const auto& [more, scale] : scales) {
     const files::ModelFiles files =
         files::FilesOfHf(std::string("{") + kTinyGpt2 + more + "}", TinyGpt2(""));
     const auto compiled = Compile(files, {});
@@ -285,7 +285,7 @@ TEST(Compile, ScalesGpt2sScoresAsItsDescriptionSays) {
 }
 
 TEST(Compile, RefusesConfigJsonInWords) {
-  const std::pair<const char*, const char*> kWrong[] = {
+  const std::pair<const char*, const char*> wrong[] = {
       {R"(,"activation_function":"mystery")",
        "'activation_function': the activation 'mystery' is not known"},
       {R"(,"quantization_config":{"quant_method":"gptq"})", "weights quantized by 'gptq'"},
@@ -296,7 +296,7 @@ TEST(Compile, RefusesConfigJsonInWords) {
       {R"(,"layer_norm_epsilon":0)", "'layer_norm_epsilon' is 0"},
       {R"(,"n_inner":31)", "needs [8, 31]"},
   };
-  for (const auto& [more, message] : kWrong) {
+  for (const auto& [more, message] : wrong) {
     const files::ModelFiles files =
         files::FilesOfHf(std::string("{") + kTinyGpt2 + more + "}", TinyGpt2(""));
     EXPECT_THAT(Compile(files, {}).status().message(), HasSubstr(message)) << more;

@@ -59,7 +59,7 @@ struct Read {
 };
 
 TEST(Rotation, IsReadFromEveryFormOfConfigJson) {
-  const Read kReads[] = {
+  const Read reads[] = {
       {R"({})", 0.1, 1, 0},
       {R"({"rope_theta":1e8})", 0.01, 1, 0},
       {R"({"rope_theta":1e8,"rope_scaling":null})", 0.01, 1, 0},
@@ -75,7 +75,7 @@ TEST(Rotation, IsReadFromEveryFormOfConfigJson) {
        R"("sliding_attention":{"rope_type":"default","rope_theta":1e4}}})",
        0.001, 1, 0},
   };
-  for (const Read& read : kReads) {
+  for (const Read& read : reads) {
     const files::ModelFiles files = files::FilesOfHf(read.config, {});
     Fields fields(files, "", "");
     const Rotation rotation = ReadRotation(&fields, "full_attention", 8, 10000, 64);
@@ -87,7 +87,7 @@ TEST(Rotation, IsReadFromEveryFormOfConfigJson) {
 }
 
 TEST(Rotation, IsRefusedWithWrongNumbers) {
-  const std::pair<const char*, const char*> kWrong[] = {
+  const std::pair<const char*, const char*> wrong[] = {
       {R"({"rope_theta":0})", "'rope_theta' is 0, and must be a number above 1"},
       {R"({"rope_theta":1e300})", "must be a number above 1 to 1e+15"},
       {R"({"rope_theta":"x"})", "'rope_theta' is 'x'"},
@@ -101,7 +101,7 @@ TEST(Rotation, IsRefusedWithWrongNumbers) {
        "high_freq_factor must be above"},
       {R"({"rope_scaling":{"type":"llama3","factor":8}})", "low_freq_factor' is missing"},
   };
-  for (const auto& [config, message] : kWrong) {
+  for (const auto& [config, message] : wrong) {
     const files::ModelFiles files = files::FilesOfHf(config, {});
     Fields fields(files, "", "");
     ReadRotation(&fields, "full_attention", 8, 10000, 64);

@@ -15,7 +15,7 @@ struct Case {
 };
 
 TEST(SegmentEnds, CutTheInputsIntoUpToEightPartsOfWholeBlocks) {
-  const Case kCases[] = {
+  const Case cases[] = {
       {576, 32, {64, 128, 192, 288, 352, 416, 480, 576}},
       {5632, 256, {512, 1280, 2048, 2816, 3328, 4096, 4864, 5632}},  // 22 blocks
       {256, 256, {256}},
@@ -27,7 +27,7 @@ TEST(SegmentEnds, CutTheInputsIntoUpToEightPartsOfWholeBlocks) {
       {1000, 1, {128, 256, 384, 512, 640, 768, 896, 1000}},
       {1, 1, {1}},
   };
-  for (const Case& c : kCases) {
+  for (const Case& c : cases) {
     EXPECT_THAT(SegmentEnds(c.inputs, c.block), ElementsAreArray(c.ends))
         << c.inputs << " by " << c.block;
   }
@@ -41,7 +41,7 @@ struct HeadCase {
 };
 
 TEST(HeadSegmentEnds, CutTheInputsBetweenKeyValueHeads) {
-  const HeadCase kCases[] = {
+  const HeadCase cases[] = {
       {576, 32, 3, {192, 384, 576}},
       {3072, 32, 8, {384, 768, 1152, 1536, 1920, 2304, 2688, 3072}},
       {3072, 256, 8, {768, 1536, 2304, 3072}},  // 384 is no multiple of 256
@@ -51,7 +51,7 @@ TEST(HeadSegmentEnds, CutTheInputsBetweenKeyValueHeads) {
       {80, 1, 1, {80}},
       {80, 1, 2, {80}},  // 40 is no multiple of 32
   };
-  for (const HeadCase& c : kCases) {
+  for (const HeadCase& c : cases) {
     EXPECT_THAT(HeadSegmentEnds(c.inputs, c.block, c.kv_heads), ElementsAreArray(c.ends))
         << c.inputs << " by " << c.block << ", " << c.kv_heads << " heads";
   }

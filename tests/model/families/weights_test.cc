@@ -90,7 +90,7 @@ TEST_F(WeightsTest, AreKeptOnceHoweverOftenTheyAreAskedFor) {
 }
 
 TEST_F(WeightsTest, AreRefusedByName) {
-  const std::pair<void (*)(Weights*), const char*> kWrong[] = {
+  const std::pair<void (*)(Weights*), const char*> wrong[] = {
       {[](Weights* w) { w->Matrix("nowhere", AllRows(3), 2); }, "tensor 'nowhere' is missing"},
       {[](Weights* w) { w->Matrix("matrix", AllRows(2), 3); },
        "'matrix' has the shape [3, 2], and the model's description needs [2, 3]"},
@@ -102,7 +102,7 @@ TEST_F(WeightsTest, AreRefusedByName) {
       {[](Weights* w) { w->CountRows("vector", 3); }, "needs [1 to 16777216, 3]"},
       {[](Weights* w) { w->Read("vector", 2); }, "needs [2]"},
   };
-  for (const auto& [ask, message] : kWrong) {
+  for (const auto& [ask, message] : wrong) {
     Weights weights(files_.tensors);
     ask(&weights);
     EXPECT_THAT(weights.status().message(), HasSubstr(message));

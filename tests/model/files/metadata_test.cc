@@ -39,19 +39,20 @@ TEST(Json, LeavesOutWhatIsNestedInLists) {
 }
 
 TEST(Json, RefusesWhatIsNoObjectOrTooMuch) {
-  const std::pair<std::string, const char*> kWrong[] = {
+  const std::pair<std::string, const char*> wrong[] = {
       {"", "not JSON"},
       {"[1]", "a JSON object is needed"},
       {"3", "a JSON object is needed, and it is 3"},
       {R"({"a":1,"a":2})", "'a' stands there twice"},
       {R"({"a.b":1,"a":{"b":2}})", "'a.b' stands there twice"},
-      {R"({"a":1,"b":2,"c":3})", "more than 2 keys"},
+      {R"({"a":1,"b":2,"c":3})", "more than 2 values"},
+      {R"({"a":[1,2,3]})", "more than 2 values"},
       {R"({"a":1)", "not JSON"},
       {std::string(100, '[') + std::string(100, ']'), "a JSON object is needed"},
       {"{\"a\":" + std::string(100, '[') + std::string(100, ']') + "}", "deeper than 32"},
       {"{\"a\":\x1b}", "not JSON"},
   };
-  for (const auto& [text, message] : kWrong) {
+  for (const auto& [text, message] : wrong) {
     EXPECT_THAT(ReadJson(text, 2).status().message(), HasSubstr(message)) << text;
   }
 }
@@ -67,7 +68,7 @@ TEST(MetaValue, TakesANumberOnlyForWhatItIs) {
 }
 
 TEST(Quote, ShowsNothingThatATerminalWouldObey) {
-  const std::pair<std::string, const char*> kTexts[] = {
+  const std::pair<std::string, const char*> texts[] = {
       {"plain", "'plain'"},
       {"gr\xc3\xbc\xc3\x9f", "'gr\xc3\xbc\xc3\x9f'"},
       {"\x1b]0;x\x07", "'\\x1b]0;x\\x07'"},
@@ -77,7 +78,7 @@ TEST(Quote, ShowsNothingThatATerminalWouldObey) {
       {"\xed\xa0\x80", "'\\xed\\xa0\\x80'"},  // half of a surrogate pair
       {"\xf0\x9f\x8c\xbf", "'\xf0\x9f\x8c\xbf'"},
   };
-  for (const auto& [text, quoted] : kTexts) EXPECT_EQ(Quote(text), quoted);
+  for (const auto& [text, quoted] : texts) EXPECT_EQ(Quote(text), quoted);
   EXPECT_EQ(Escape(std::string(100, 'x'), 3), "xxx...");
 }
 

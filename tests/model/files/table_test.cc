@@ -39,13 +39,13 @@ TEST(ModelFiles, AreFoundInAFolderWithOneGguf) {
 
 TEST(ModelFiles, AreRefusedInWordsIfTheyAreSomethingElse) {
   TemporaryFolder folder;
-  const std::pair<std::string, const char*> kWrong[] = {
+  const std::pair<std::string, const char*> wrong[] = {
       {"", "its 0 bytes begin like none of GGUF, safetensors"},
       {"hello world, this is a text", "not a model file"},
       {"PK\x03\x04 and so on", "a zip archive"},
       {"tjgg and so on", "a ggml file from before GGUF"},
   };
-  for (const auto& [bytes, message] : kWrong) {
+  for (const auto& [bytes, message] : wrong) {
     EXPECT_THAT(OpenModelFiles(folder.Write("m", bytes)).status().message(), HasSubstr(message));
   }
   EXPECT_THAT(OpenModelFiles(folder.Pipe("pipe")).status().message(),
