@@ -1,5 +1,8 @@
 #include "coordinator/api/api.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <ctime>
 #include <utility>
 
@@ -11,8 +14,6 @@
 #include "coordinator/api/joined.h"
 #include "coordinator/api/keys.h"
 #include "coordinator/api/routes.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "model/model.h"
 #include "model/text/chat_template.h"
 

@@ -36,7 +36,7 @@ class Members {
  public:
   using Clock = std::chrono::steady_clock;
   // A present member that was silent for this long is gone. Heartbeats come four times as often.
-  static constexpr std::chrono::milliseconds kSilence{1000};
+  static constexpr std::chrono::milliseconds kSilence{1500};
 
   // By node id.
   std::vector<Member> Snapshot() const;
