@@ -14,6 +14,7 @@ class Named {
   constexpr Named() = default;
   constexpr explicit Named(T value) : value_(value) {}
   constexpr T value() const { return value_; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a pointer
   friend constexpr auto operator<=>(const Named&, const Named&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Named& n) { return out << n.value_; }
 

@@ -35,7 +35,8 @@ struct Beat {
 class Members {
  public:
   using Clock = std::chrono::steady_clock;
-  // A present member that was silent for this long is gone. Heartbeats come four times as often.
+  // A present member that was silent for this long is gone. Heartbeats come every 250 ms; a board
+  // that other programs starve may miss some.
   static constexpr std::chrono::milliseconds kSilence{1500};
 
   // By node id.
