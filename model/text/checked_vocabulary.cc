@@ -157,6 +157,11 @@ Status Vocabulary::Resolve() {
     spec.splits.assign(row->splits.begin(), row->splits.end());
     if (!spec.ignore_merges.has_value()) spec.ignore_merges = row->ignore_merges;
     if (!spec.add_bos.has_value()) spec.add_bos = row->add_bos || row->add_separator;
+    if (row->add_separator && !spec.add_eos.has_value() && spec.separator.has_value()) {
+      spec.prompt_suffix = {*spec.separator};
+    }
+    // Converters write the key for every kind; it means something for SentencePiece only.
+    if (spec.gguf && row->byte_level) spec.add_space_prefix = false;
     if (!spec.add_eos.has_value()) spec.add_eos = row->add_separator;
     if (!row->byte_level) {
       spec.kind = VocabularyKind::kSentencePieceBpe;

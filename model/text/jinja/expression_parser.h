@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/text/jinja/ast.h"
@@ -33,7 +34,12 @@ class ExpressionParser {
 
   ExpressionPtr Make(Kind kind, std::vector<ExpressionPtr> operands, std::string name = {});
   template <typename... Rest>
-  ExpressionPtr MakeOf(Kind kind, ExpressionPtr first, Rest... rest);
+  ExpressionPtr MakeOf(Kind kind, ExpressionPtr first, Rest... rest) {
+    std::vector<ExpressionPtr> operands;
+    operands.push_back(std::move(first));
+    (operands.push_back(std::move(rest)), ...);
+    return Make(kind, std::move(operands));
+  }
   void SetDepth(Expression& expression);
   ExpressionPtr Constant(Value value);
 

@@ -115,6 +115,13 @@ TEST(Tokenizer, AddsToAPromptWhatTheModelWants) {
             (Ids{kImStart, kBos, 256, kImEnd}));
 }
 
+TEST(Tokenizer, PutsASeparatorBehindThePromptsOfJina) {
+  VocabularySpec spec = SmallSpec();
+  spec.pre = "jina-v2-code";
+  spec.separator = kImEnd;
+  EXPECT_EQ(*MakeOrFail(spec)->EncodePrompt("ab", Specials::kAsText), (Ids{kBos, 256, kImEnd}));
+}
+
 TEST(Tokenizer, KnowsWhoAddsWhatInTheGoldenFiles) {
   struct Case {
     const char* file;
