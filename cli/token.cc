@@ -54,7 +54,8 @@ int RunTokenCreate(const Settings& settings) {
     std::printf("%s\n", Json{{"id", token->id}, {"token", token->ToString()}}.dump().c_str());
   } else if (settings.Switch("print-join-command")) {
     std::printf(
-        "printf '%%s' '%s' > join-token && bramble-worker --join %s --token-file join-token\n",
+        "printf '%%s' '%s' > join-token && bramble-worker --join %s --token-file join-token "
+        "--state worker\n",
         token->ToString().c_str(), settings.TextOr("address", "COORDINATOR:8478").c_str());
   } else {
     std::printf("%s\n", token->ToString().c_str());

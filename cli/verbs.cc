@@ -87,7 +87,7 @@ constexpr Setting kPlain{.name = "plain",
                          .help = "continue the prompt as it is, without chat template"};
 constexpr Setting kState{.name = "state",
                          .type = kText,
-                         .fallback = "/var/lib/bramble/coordinator",
+                         .fallback = "/var/lib/bramble-coordinator",
                          .help = "the coordinator's state folder"};
 
 constexpr Setting kRunSettings[] = {kModel,
