@@ -123,7 +123,7 @@ Result<VocabularySpec> ReadHfVocabulary(const files::ModelFiles& model) {
                    ReadSettings(Beside(model, "generation_config.json")));
   SetEndIds(generation, &spec);
   const std::pair<const char*, std::optional<bool>*> flags[] = {{"add_bos_token", &spec.add_bos},
-                                                                 {"add_eos_token", &spec.add_eos}};
+                                                                {"add_eos_token", &spec.add_eos}};
   for (const auto& [name, flag] : flags) {
     const MetaValue* value = files::FindValue(settings, name);
     if (value != nullptr && !flag->has_value()) *flag = value->Flag();

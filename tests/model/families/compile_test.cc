@@ -237,18 +237,18 @@ std::vector<files::ZeroTensor> TinyGpt2(const std::string& prefix) {
   std::vector<files::ZeroTensor> tensors = {
       {"wte.weight", {5, 8}}, {"wpe.weight", {16, 8}}, {"ln_f.weight", {8}}, {"ln_f.bias", {8}}};
   const files::ZeroTensor layer[] = {{"ln_1.weight", {8}},
-                                      {"ln_1.bias", {8}},
-                                      {"attn.c_attn.weight", {8, 24}},
-                                      {"attn.c_attn.bias", {24}},
-                                      {"attn.c_proj.weight", {8, 8}},
-                                      {"attn.c_proj.bias", {8}},
-                                      {"ln_2.weight", {8}},
-                                      {"ln_2.bias", {8}},
-                                      {"mlp.c_fc.weight", {8, 32}},
-                                      {"mlp.c_fc.bias", {32}},
-                                      {"mlp.c_proj.weight", {32, 8}},
-                                      {"mlp.c_proj.bias", {8}},
-                                      {"attn.bias", {1, 1, 16, 16}}};
+                                     {"ln_1.bias", {8}},
+                                     {"attn.c_attn.weight", {8, 24}},
+                                     {"attn.c_attn.bias", {24}},
+                                     {"attn.c_proj.weight", {8, 8}},
+                                     {"attn.c_proj.bias", {8}},
+                                     {"ln_2.weight", {8}},
+                                     {"ln_2.bias", {8}},
+                                     {"mlp.c_fc.weight", {8, 32}},
+                                     {"mlp.c_fc.bias", {32}},
+                                     {"mlp.c_proj.weight", {32, 8}},
+                                     {"mlp.c_proj.bias", {8}},
+                                     {"attn.bias", {1, 1, 16, 16}}};
   for (const files::ZeroTensor& tensor : layer)
     tensors.push_back({std::string("h.0.") + tensor.name, tensor.shape});
   for (files::ZeroTensor& tensor : tensors) tensor.name = prefix + tensor.name;

@@ -55,7 +55,8 @@ class StreamTest : public testing::Test {
 
   void StartWorkers(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-      workers_.push_back(std::make_unique<TestWorker>(authority_, std::string("w").append(std::to_string(i))));
+      workers_.push_back(
+          std::make_unique<TestWorker>(authority_, std::string("w").append(std::to_string(i))));
     }
   }
 
