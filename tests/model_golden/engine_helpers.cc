@@ -35,7 +35,7 @@ Result<std::unique_ptr<Engine>> Engine::Open(const std::string& path,
   limits.set_page_positions(kPagePositions);
   ModelSource source(*engine->model_);
   worker::ExecutorOptions executor_options;
-  executor_options.threads = 2;
+  executor_options.threads = 1;  // two would mostly wait for each other on a busy machine
   ASSIGN_OR_RETURN(engine->executor_, worker::Executor::Create(engine->model_->program(), limits,
                                                                executor_options, source));
   return engine;
