@@ -60,6 +60,51 @@ struct Crossing {
   RowsView view;
 };
 
+// A step, level by level.
+class StepWork final : public Team::Work {
+ public:
+  StepWork(const std::vector<Level>& levels, const StepContext& context)
+      : levels_(levels), context_(context) {}
+
+  // Runs the levels that are too small to be shared; the items of the first that is not. The end
+  // of the program, or of a step that fails, is 0.
+  std::uint64_t Next() override {
+    for (; next_ < levels_.size() && !context_.fault->any(); ++next_) {
+      current_ = &levels_[next_];
+      std::uint64_t items = 0;
+      bool small = true;
+      for (const auto& task : current_->tasks) {
+        items += task->Items(context_);
+        small = small && task->IsSmall(context_);
+      }
+      if (!small) {
+        ++next_;
+        return items;
+      }
+      Do(0, items, 0);
+    }
+    return 0;
+  }
+
+  // A range may reach over several tasks.
+  void Do(std::uint64_t first, std::uint64_t last, int thread) override {
+    std::uint64_t begin = 0;
+    for (const auto& task : current_->tasks) {
+      const std::uint64_t end = begin + task->Items(context_);
+      const std::uint64_t from = std::max(first, begin);
+      const std::uint64_t to = std::min(last, end);
+      if (from < to) task->Run(context_, from - begin, to - begin, thread);
+      begin = end;
+    }
+  }
+
+ private:
+  const std::vector<Level>& levels_;
+  const StepContext& context_;
+  std::size_t next_ = 0;
+  const Level* current_ = nullptr;
+};
+
 class ProgramExecutor final : public Executor {
  public:
   ProgramExecutor(const v1::Program& shard, const v1::Limits& limits, int threads)
@@ -80,9 +125,6 @@ class ProgramExecutor final : public Executor {
   Status CheckInputs(const v1::Step& step,
                      std::span<const std::span<const std::byte>> inputs) const;
   void TakeInputs(std::span<const std::span<const std::byte>> inputs);
-  void Compute(const StepContext& context);
-  std::size_t RunSmallLevels(std::size_t level, const StepContext& context);
-  void RunLevel(const Level& level, const StepContext& context, int thread);
   Status FaultStatus(StepOutput& out) const;
   void GiveOutputs(StepOutput& out) const;
 
@@ -237,53 +279,12 @@ Status ProgramExecutor::Run(const v1::Step& step,
   context.results = out.outputs;
   TakeInputs(inputs);
   fault_.Clear();
-  Compute(context);
+  StepWork work(levels_, context);
+  team_.Run(work);
   if (fault_.any()) return FaultStatus(out);
   sequences_->Commit();
   GiveOutputs(out);
   return {};
-}
-
-void ProgramExecutor::Compute(const StepContext& context) {
-  // The next level that all threads share. Written by one thread between two barriers.
-  std::size_t next = RunSmallLevels(0, context);
-  if (next == levels_.size()) return;
-  team_.Run([&](int thread) {
-    while (next < levels_.size()) {
-      RunLevel(levels_[next], context, thread);
-      team_.Barrier(
-          [&] { next = fault_.any() ? levels_.size() : RunSmallLevels(next + 1, context); });
-    }
-  });
-}
-
-// Runs the levels from `level` on that are too small to be shared; the first that is not, or the
-// end of the program or of a step that fails.
-std::size_t ProgramExecutor::RunSmallLevels(std::size_t level, const StepContext& context) {
-  for (; level < levels_.size(); ++level) {
-    for (const auto& task : levels_[level].tasks) {
-      if (!task->IsSmall(context)) return level;
-    }
-    for (const auto& task : levels_[level].tasks) task->Run(context, 0, task->Items(context), 0);
-    if (fault_.any()) return levels_.size();
-  }
-  return level;
-}
-
-void ProgramExecutor::RunLevel(const Level& level, const StepContext& context, int thread) {
-  std::uint64_t total = 0;
-  for (const auto& task : level.tasks) total += task->Items(context);
-  for (Team::Range range = team_.Take(total); !range.empty(); range = team_.Take(total)) {
-    // A range may reach over several tasks.
-    std::uint64_t begin = 0;
-    for (const auto& task : level.tasks) {
-      const std::uint64_t end = begin + task->Items(context);
-      const std::uint64_t first = std::max(range.first, begin);
-      const std::uint64_t last = std::min(range.last, end);
-      if (first < last) task->Run(context, first - begin, last - begin, thread);
-      begin = end;
-    }
-  }
 }
 
 Status ProgramExecutor::FaultStatus(StepOutput& out) const {

@@ -11,10 +11,10 @@ namespace {
 
 // The count of memory (proto/program) has its own copies of these: it may not see the kernels.
 static_assert(kernels::A8RowBytes(32) == 48);
-static_assert(kernels::AttentionScratchFloats(3, 64) == 3 * (256 + 64 + 2));
+static_assert(kernels::AttentionScratchFloats(3, 64) == 966);
 
 // Inputs of so many bytes stay in a core's second cache while the panels go by.
-constexpr std::size_t kInputBytes = 256 * 1024;
+constexpr std::size_t kInputBytes = std::size_t{256} * 1024;
 
 class LinearTask final : public Task {
  public:

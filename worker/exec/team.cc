@@ -22,6 +22,10 @@ inline void Pause() {
 #endif
 }
 
+constexpr std::uint32_t TagOf(std::uint64_t state) {
+  return static_cast<std::uint32_t>(state >> 32U);
+}
+
 }  // namespace
 
 Team::Team(int size) : size_(size) {
@@ -31,68 +35,88 @@ Team::Team(int size) : size_(size) {
 
 Team::~Team() {
   stopping_ = true;
-  start_.fetch_add(1, std::memory_order_release);
-  start_.notify_all();
+  Open(TagOf(state_), 0);
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Team::Run(const std::function<void(int)>& body) {
+void Team::Run(Work& work) {
   kernels::SetStandardFloatEnvironment();
-  body_ = &body;
-  taken_.store(0, std::memory_order_relaxed);
-  if (size_ > 1) {
-    start_.fetch_add(1, std::memory_order_release);
-    start_.notify_all();
+  if (size_ == 1) {
+    for (std::uint64_t items = work.Next(); items > 0; items = work.Next()) work.Do(0, items, 0);
+    return;
   }
-  body(0);
-  Barrier();
-  body_ = nullptr;
+  const std::uint64_t items = work.Next();
+  if (items == 0) return;
+  work_ = &work;
+  Open(TagOf(state_), items);
+  Join(0);
 }
 
 void Team::Loop(int thread) {
   kernels::SetStandardFloatEnvironment();
-  for (std::uint32_t seen = 0;; ++seen) {
-    SleepWhile(start_, seen);
-    if (stopping_) return;
-    (*body_)(thread);
-    Barrier();
+  while (!stopping_) {
+    const std::uint32_t tag = TagOf(state_.load(std::memory_order_acquire));
+    if (total_[tag & 1U].load(std::memory_order_relaxed) == 0) {
+      SleepWhile(tag);
+    } else {
+      Join(thread);
+    }
   }
 }
 
-bool Team::Arrive() {
-  return arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<std::uint32_t>(size_);
+void Team::Join(int thread) {
+  while (true) {
+    std::uint64_t state = state_.load(std::memory_order_acquire);
+    const std::uint32_t tag = TagOf(state);
+    const std::uint64_t total = total_[tag & 1U].load(std::memory_order_acquire);
+    const std::uint64_t first = state & 0xffffffffU;
+    if (total == 0) {
+      // The end, unless it is a later stretch's total that has been read.
+      if (TagOf(state_.load(std::memory_order_acquire)) == tag) return;
+      continue;
+    }
+    if (first >= total) {
+      AwaitNext(tag);
+      continue;
+    }
+    const std::uint64_t share = (total - first) / (2 * static_cast<std::uint64_t>(size_));
+    const std::uint64_t count = std::max<std::uint64_t>(share, 1);
+    // It succeeds only while the stretch is `tag`, so `total` was its own.
+    if (!state_.compare_exchange_weak(state, state + count, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)) {
+      continue;
+    }
+    work_->Do(first, first + count, thread);
+    if (done_.fetch_add(count, std::memory_order_acq_rel) + count == total) {
+      Open(tag, work_->Next());
+    }
+  }
 }
 
-void Team::Release(std::uint32_t phase) {
-  arrived_.store(0, std::memory_order_relaxed);
-  taken_.store(0, std::memory_order_relaxed);
-  phase_.store(phase + 1, std::memory_order_release);
-  if (size_ > 1) phase_.notify_all();
+void Team::Open(std::uint32_t tag, std::uint64_t items) {
+  CHECK(items < (std::uint64_t{1} << 32U));
+  done_.store(0, std::memory_order_relaxed);
+  total_[(tag + 1) & 1U].store(items, std::memory_order_release);
+  state_.store(std::uint64_t{tag + 1} << 32U, std::memory_order_release);
+  opened_.fetch_add(1, std::memory_order_release);
+  opened_.notify_all();
 }
 
-void Team::AwaitPhase(std::uint32_t phase) {
+void Team::AwaitNext(std::uint32_t tag) {
   const auto end = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int i = 0; i < kPausesALook; ++i) {
-      if (phase_.load(std::memory_order_acquire) != phase) return;
+      if (TagOf(state_.load(std::memory_order_acquire)) != tag) return;
       Pause();
     }
   } while (std::chrono::steady_clock::now() < end);
-  SleepWhile(phase_, phase);
+  SleepWhile(tag);
 }
 
-void Team::SleepWhile(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
-}
-
-Team::Range Team::Take(std::uint64_t total) {
-  std::uint64_t first = taken_.load(std::memory_order_relaxed);
-  while (first < total) {
-    const std::uint64_t share = (total - first) / (2 * static_cast<std::uint64_t>(size_));
-    const std::uint64_t last = first + std::max<std::uint64_t>(share, 1);
-    if (taken_.compare_exchange_weak(first, last, std::memory_order_relaxed)) return {first, last};
+void Team::SleepWhile(std::uint32_t tag) {
+  while (opened_.load(std::memory_order_acquire) == tag) {
+    opened_.wait(tag, std::memory_order_acquire);
   }
-  return {};
 }
 
 }  // namespace bramble::worker

@@ -36,19 +36,33 @@ LoadedWeight Describe(const v1::Weight& weight, const HeldWeight& item,
   return loaded;
 }
 
+// The panels of one matrix.
+class PackWork final : public Team::Work {
+ public:
+  PackWork(const LoadedWeight& loaded, const std::byte* rows, std::byte* place)
+      : loaded_(loaded), rows_(rows), place_(place), panels_(kernels::Panels(loaded.shape)) {}
+
+  std::uint64_t Next() override { return std::exchange(panels_, 0); }
+  void Do(std::uint64_t first, std::uint64_t last, int /*thread*/) override {
+    loaded_.kernel->pack(loaded_.shape, rows_, place_, first, last);
+  }
+
+ private:
+  const LoadedWeight& loaded_;
+  const std::byte* rows_;
+  std::byte* place_;
+  std::uint64_t panels_;
+};
+
 // Fills an item's place from the encoded bytes.
 void Pack(const LoadedWeight& loaded, const HeldWeight& item, std::span<const std::byte> bytes,
           std::byte* place, Team& team) {
-  if (item.form != HeldForm::kMatrix) {
+  if (item.form == HeldForm::kMatrix) {
+    PackWork work(loaded, bytes.data(), place);
+    team.Run(work);
+  } else {
     std::memcpy(place, bytes.data(), bytes.size());
-    return;
   }
-  const std::size_t panels = kernels::Panels(loaded.shape);
-  team.Run([&](int) {
-    for (Team::Range range = team.Take(panels); !range.empty(); range = team.Take(panels)) {
-      loaded.kernel->pack(loaded.shape, bytes.data(), place, range.first, range.last);
-    }
-  });
 }
 
 Result<std::span<const std::byte>> BytesOf(const v1::Weight& weight, WeightSource& source) {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <numeric>
+#include <thread>
 #include <vector>
 
 #include "kernels/cpu.h"
@@ -11,59 +11,94 @@
 namespace bramble::worker {
 namespace {
 
-TEST(Team, RunsTheBodyOnceOnEveryThread) {
-  for (const int size : {1, 2, 5}) {
+// Stretches of different lengths. In each, item i of stretch s adds s + i to a cell; the next
+// stretch looks whether all cells are what the one before must have left.
+class Counting final : public Team::Work {
+ public:
+  explicit Counting(int stretches) : stretches_(stretches) {}
+
+  std::uint64_t Next() override {
+    if (alone_.exchange(true)) ++faults_;
+    for (std::size_t i = 0; i < cells_.size(); ++i) {
+      if (cells_[i] != expected_[i]) ++faults_;
+    }
+    std::uint64_t items = 0;
+    if (stretch_ < stretches_) items = static_cast<std::uint64_t>(1 + stretch_ % 17);
+    for (std::size_t i = 0; i < items; ++i) expected_[i] += stretch_ + static_cast<int>(i);
+    done_ = stretch_++;
+    alone_ = false;
+    return items;
+  }
+
+  void Do(std::uint64_t first, std::uint64_t last, int thread) override {
+    if (alone_) ++faults_;
+    if (thread < 0 || thread >= 8 || !kernels::FloatEnvironmentIsStandard()) ++faults_;
+    for (std::uint64_t i = first; i < last; ++i) cells_[i] += done_ + static_cast<int>(i);
+  }
+
+  int faults() const { return faults_; }
+  int stretch() const { return stretch_; }
+
+ private:
+  const int stretches_;
+  int stretch_ = 0;
+  int done_ = 0;  // the stretch under way
+  std::vector<int> cells_ = std::vector<int>(17);
+  std::vector<int> expected_ = std::vector<int>(17);
+  std::atomic<bool> alone_{false};
+  std::atomic<int> faults_{0};
+};
+
+// Plain integers: were an item done twice, or seen too early, the sums would differ, and the thread
+// sanitizer would say so.
+TEST(Team, DoesEachItemOnceAndShowsItToTheNextStretch) {
+  for (const int size : {1, 2, 3, 8}) {
     Team team(size);
-    for (int run = 0; run < 100; ++run) {
-      std::vector<int> calls(static_cast<std::size_t>(size));
-      team.Run([&](int thread) { ++calls[static_cast<std::size_t>(thread)]; });
-      EXPECT_EQ(calls, std::vector<int>(static_cast<std::size_t>(size), 1));
+    for (int run = 0; run < 20; ++run) {
+      Counting work(100);
+      team.Run(work);
+      EXPECT_EQ(work.faults(), 0) << size;
+      EXPECT_EQ(work.stretch(), 101) << size;
     }
   }
 }
 
-TEST(Team, HandsOutEachItemOnceBetweenTwoBarriers) {
-  for (const int size : {1, 2, 3}) {
-    Team team(size);
-    constexpr std::uint64_t kItems = 1000;
-    std::vector<std::atomic<int>> taken(kItems);
-    team.Run([&](int) {
-      for (int round = 0; round < 50; ++round) {
-        for (Team::Range range = team.Take(kItems); !range.empty(); range = team.Take(kItems)) {
-          for (std::uint64_t i = range.first; i < range.last; ++i) ++taken[i];
-        }
-        team.Barrier();
-      }
-    });
-    for (const auto& count : taken) EXPECT_EQ(count, 50);
+TEST(Team, DoesNothingWhereThereIsNoWork) {
+  Team team(3);
+  for (int run = 0; run < 100; ++run) {
+    Counting work(0);
+    team.Run(work);
+    EXPECT_EQ(work.stretch(), 1);
   }
 }
 
-// Without the barrier's promise of visibility this would fail, and the thread sanitizer would say
-// so.
-TEST(Team, ShowsAfterABarrierWhatWasDoneBeforeItAndAtIt) {
-  Team team(3);
-  std::vector<int> parts(3);
-  int sum = 0;
-  std::vector<int> seen(3);
-  team.Run([&](int thread) {
-    for (int round = 1; round <= 2000; ++round) {
-      parts[static_cast<std::size_t>(thread)] = round * (thread + 1);
-      team.Barrier([&] { sum = std::accumulate(parts.begin(), parts.end(), 0); });
-      if (sum == 6 * round) ++seen[static_cast<std::size_t>(thread)];
-      team.Barrier();
-    }
-  });
-  EXPECT_EQ(seen, std::vector<int>(3, 2000));
+// Two items that wait for each other are done only if two threads do them.
+class Meeting final : public Team::Work {
+ public:
+  std::uint64_t Next() override { return left_-- > 0 ? 2 : 0; }
+  void Do(std::uint64_t first, std::uint64_t last, int) override {
+    const int target = round_.load() / 2 * 2 + 2;
+    EXPECT_EQ(last - first, 1U);
+    ++round_;
+    while (round_.load() < target) std::this_thread::yield();
+  }
+
+ private:
+  int left_ = 50;
+  std::atomic<int> round_{0};
+};
+
+TEST(Team, WorksWithAllItsThreads) {
+  Team team(2);
+  Meeting work;
+  team.Run(work);
 }
 
-TEST(Team, GivesEveryThreadTheStandardFloatEnvironment) {
-  Team team(3);
-  std::vector<int> standard(3);
-  team.Run([&](int thread) {
-    standard[static_cast<std::size_t>(thread)] = kernels::FloatEnvironmentIsStandard() ? 1 : 0;
-  });
-  EXPECT_EQ(standard, std::vector<int>(3, 1));
+TEST(Team, EndsWithoutEverHavingWorked) {
+  for (int i = 0; i < 50; ++i) {
+    const Team team(4);
+    EXPECT_EQ(team.size(), 4);
+  }
 }
 
 }  // namespace
