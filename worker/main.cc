@@ -2,7 +2,6 @@
 // is given.
 #include <grpcpp/channel.h>
 #include <grpcpp/security/credentials.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -37,17 +36,6 @@ namespace {
 constexpr int kBadConfiguration = 78;  // EX_CONFIG: systemd does not start us again
 constexpr std::chrono::seconds kJoinTime{60};
 constexpr std::chrono::milliseconds kJoinPause{500};
-
-// Threads that wait for work must sleep: boards run other things too, and on a desk several workers
-// share the cores (three processes with two threads each were 20 times slower with GNU OpenMP's
-// default of spinning, November 2026, 2 cores). libgomp reads its variables when it is loaded,
-// before main, and has no call for this one: so the process starts itself again, once. Where that
-// is impossible it goes on as it is.
-void SleepWhileWaiting(char** arguments) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("OMP_WAIT_POLICY", "passive", 1);
-  execv("/proc/self/exe", arguments);
-}
 
 std::string VersionText() {
   std::string text = kVersion;
@@ -206,7 +194,6 @@ int Main(int count, char** arguments) {
 }  // namespace bramble::worker
 
 int main(int count, char** arguments) {
-  bramble::worker::SleepWhileWaiting(arguments);
   bramble::BlockStopSignals();
   return bramble::worker::Main(count, arguments);
 }

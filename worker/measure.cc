@@ -1,13 +1,13 @@
 #include "worker/measure.h"
 
-#include <omp.h>
-
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <functional>
 #include <optional>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "common/files.h"
@@ -16,6 +16,7 @@
 #include "kernels/a8.h"
 #include "kernels/encodings/encoding.h"
 #include "kernels/matmul.h"
+#include "worker/exec/team.h"
 #include "worker/facts.h"
 
 namespace bramble::worker {
@@ -25,7 +26,8 @@ using Clock = std::chrono::steady_clock;
 
 // Larger than the caches of what we run on, unless the machine is small itself.
 constexpr std::uint64_t kReadBytes = std::uint64_t{96} << 20;
-constexpr std::uint32_t kOutputsOfAThread = 256;
+constexpr std::uint64_t kReadPiece = std::uint64_t{256} << 10;
+constexpr std::uint32_t kOutputsOfAThread = 256;  // whole panels
 constexpr std::uint32_t kInputs = 1024;
 constexpr std::size_t kPrefillRows = 16;
 // For each figure; there are about fifty.
@@ -62,31 +64,51 @@ double BestSeconds(const std::function<void()>& work) {
   return std::max(best, 1e-9);
 }
 
-double ReadSpeed(const MeasureOptions& options) {
-  const std::size_t bytes = std::min(kReadBytes, options.memory_limit / 8) / 64 * 64;
-  if (bytes == 0) return 0;
-  Buffer buffer(bytes);
-  const std::byte* const data = buffer.data();
-  const auto words = static_cast<std::int64_t>(bytes / sizeof(std::uint64_t));
+// `items` items, each done once by any thread of a team.
+class Once : public Team::Work {
+ public:
+  using Item = std::function<void(std::uint64_t first, std::uint64_t last)>;
+  Once(std::uint64_t items, Item item) : items_(items), item_(std::move(item)) {}
+
+  std::uint64_t Next() override { return std::exchange(items_, 0); }
+  void Do(std::uint64_t first, std::uint64_t last, int) override { item_(first, last); }
+
+ private:
+  std::uint64_t items_;
+  const Item item_;
+};
+
+std::uint64_t SumWords(const std::byte* data, std::size_t bytes) {
   std::uint64_t sum = 0;
+  for (std::size_t i = 0; i + sizeof(std::uint64_t) <= bytes; i += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data + i, sizeof(word));
+    sum += word;
+  }
+  return sum;
+}
+
+double ReadSpeed(Team& team, std::uint64_t memory_limit) {
+  const std::uint64_t pieces = std::min(kReadBytes, memory_limit / 8) / kReadPiece;
+  if (pieces == 0) return 0;
+  Buffer buffer(pieces * kReadPiece);
+  std::atomic<std::uint64_t> sum = 0;
   const double seconds = BestSeconds([&] {
-#pragma omp parallel for num_threads(options.threads) reduction(+ : sum) schedule(static)
-    for (std::int64_t i = 0; i < words; ++i) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, data + static_cast<std::size_t>(i) * sizeof(word), sizeof(word));
-      sum += word;
-    }
+    Once work(pieces, [&](std::uint64_t first, std::uint64_t last) {
+      sum += SumWords(buffer.data() + first * kReadPiece, (last - first) * kReadPiece);
+    });
+    team.Run(work);
   });
   // Used, so that the loop is not left out.
-  return sum == 0 ? 0 : static_cast<double>(bytes) / seconds;
+  return sum == 0 ? 0 : static_cast<double>(pieces * kReadPiece) / seconds;
 }
 
 // One matrix in one encoding, and inputs for it.
 class Product {
  public:
-  Product(const kernels::EncodingInfo& info, const kernels::MatmulKernel& kernel, int threads)
-      : kernel_(kernel), threads_(threads) {
-    shape_.outputs = kOutputsOfAThread * static_cast<std::uint32_t>(threads);
+  Product(const kernels::EncodingInfo& info, const kernels::MatmulKernel& kernel, Team& team)
+      : kernel_(kernel), team_(team) {
+    shape_.outputs = kOutputsOfAThread * static_cast<std::uint32_t>(team.size());
     shape_.inputs = kInputs;
     kernels::DefaultSegments(&shape_, info.block_values);
     encoded_bytes_ =
@@ -111,9 +133,9 @@ class Product {
 
   double Seconds(std::size_t rows) {
     return BestSeconds([&] {
-      const int teams = threads_;
-#pragma omp parallel for num_threads(teams) schedule(static)
-      for (int part = 0; part < teams; ++part) Run(rows, part);
+      Once work(kernels::Panels(shape_),
+                [&](std::uint64_t first, std::uint64_t last) { Run(rows, first, last); });
+      team_.Run(work);
     });
   }
 
@@ -121,12 +143,7 @@ class Product {
   std::uint64_t encoded_bytes() const { return encoded_bytes_; }
 
  private:
-  void Run(std::size_t rows, int part) {
-    const auto end = [&](int p) {
-      const std::size_t panel = kernels::Panels(shape_) * static_cast<std::size_t>(p) /
-                                static_cast<std::size_t>(threads_);
-      return std::min<std::size_t>(panel * kernels::kPanelRows, shape_.outputs);
-    };
+  void Run(std::size_t rows, std::uint64_t first_panel, std::uint64_t last_panel) {
     kernels::MatmulArgs args = {};
     args.shape = &shape_;
     args.packed = packed_->data();
@@ -135,13 +152,13 @@ class Product {
     args.rows = rows;
     args.output = output_.data();
     args.output_stride = shape_.outputs;
-    args.first_output = end(part);
-    args.last_output = end(part + 1);
-    if (args.first_output < args.last_output) kernel_.run(args);
+    args.first_output = first_panel * kernels::kPanelRows;
+    args.last_output = last_panel * kernels::kPanelRows;
+    kernel_.run(args);
   }
 
   const kernels::MatmulKernel& kernel_;
-  const int threads_;
+  Team& team_;
   kernels::MatmulShape shape_ = {};
   std::uint64_t encoded_bytes_ = 0;
   std::optional<Buffer> packed_;
@@ -162,13 +179,14 @@ std::string KeyOf(const MeasureOptions& options) {
 
 v1::MeasuredSpeed Measure(const MeasureOptions& options) {
   v1::MeasuredSpeed speed;
-  speed.set_read_bytes_per_second(ReadSpeed(options));
+  Team team(options.threads);
+  speed.set_read_bytes_per_second(ReadSpeed(team, options.memory_limit));
   for (const kernels::EncodingInfo& info : kernels::Encodings()) {
     const auto form = info.takes_a8 ? kernels::InputForm::kA8 : kernels::InputForm::kF32;
     const kernels::MatmulKernel* kernel =
         kernels::FindMatmul(info.encoding, form, options.features);
     if (kernel == nullptr || kInputs % info.block_values != 0) continue;
-    Product product(info, *kernel, options.threads);
+    Product product(info, *kernel, team);
     v1::EncodingSpeed& row = *speed.add_encodings();
     row.set_encoding(static_cast<std::uint32_t>(info.encoding));
     const auto bytes = static_cast<double>(product.encoded_bytes());

@@ -8,9 +8,9 @@
 
 namespace bramble::worker {
 
-// The one thread that computes: it makes, runs and frees executors, and so owns the OpenMP team.
-// Jobs run one after the other, in the order in which they were posted. What is posted is bounded
-// by those who post: a stage has at most one job waiting, a load one. Thread-safe.
+// The one thread that computes: it makes, runs and frees executors, and is the first of their team
+// of threads. Jobs run one after the other, in the order in which they were posted. What is posted
+// is bounded by those who post: a stage has at most one job waiting, a load one. Thread-safe.
 class ComputeThread {
  public:
   ComputeThread();
