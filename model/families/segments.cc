@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/check.h"
+
 namespace bramble::model::families {
 namespace {
 
@@ -12,6 +14,7 @@ constexpr std::uint32_t kGroup = 32;  // of 8-bit activations
 }  // namespace
 
 std::vector<std::uint32_t> SegmentEnds(std::uint32_t inputs, std::uint32_t block_values) {
+  CHECK(block_values > 0);
   const std::uint32_t unit = std::lcm(block_values, kGroup);
   const std::uint64_t units = (inputs + unit - 1) / unit;
   const std::uint64_t segments = std::min<std::uint64_t>(kMostSegments, units);
@@ -25,6 +28,7 @@ std::vector<std::uint32_t> SegmentEnds(std::uint32_t inputs, std::uint32_t block
 
 std::vector<std::uint32_t> HeadSegmentEnds(std::uint32_t inputs, std::uint32_t block_values,
                                            std::uint32_t kv_heads) {
+  CHECK(block_values > 0);
   const std::uint32_t unit = std::lcm(block_values, kGroup);
   std::uint32_t segments = 1;
   for (std::uint32_t s = 2; s <= kMostSegments; ++s) {

@@ -92,10 +92,10 @@ class Value {
                    std::shared_ptr<const Loop>, Macro, Function, std::shared_ptr<const Method>>;
 
   Value() : data_(Undefined{}) {}
+  // Every alternative of the variant is a value.
   template <typename T>
-  requires(!std::is_same_v<std::remove_cvref_t<T>, Value>) Value(T data)
-      : data_(std::move(data)) {
-  }  // NOLINT(google-explicit-constructor): every alternative is a value
+  requires(!std::is_same_v<std::remove_cvref_t<T>, Value>) explicit Value(T data)
+      : data_(std::move(data)) {}
 
   template <typename T>
   const T* As() const {
