@@ -6,7 +6,7 @@
 namespace bramble::model::families {
 
 // Where the sum over the inputs of a matrix is cut (docs/arithmetic.md): the rising ends of 1 to 8
-// segments, the last one `inputs`, the others multiples of lcm(block_values, 32).
+// segments, the last one `inputs`, the others multiples of lcm(block_values, 32). block_values > 0.
 
 // The rule for most matrices: S = min(8, n) segments of n units, segment s ending at unit floor((s
 // + 1) * n / S). A rest that is no whole unit (small float models) counts as one more.
