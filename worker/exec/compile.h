@@ -8,7 +8,7 @@
 
 namespace bramble::worker {
 
-// What may run at the same time; between two levels all threads meet.
+// What may run at the same time; a level begins when all of the one before has been done.
 struct Level {
   std::vector<std::unique_ptr<Task>> tasks;
 };
