@@ -50,7 +50,7 @@ double YarnMagnitude(double factor, double scale) {
 
 // Where config.json keeps the parameters: one of the objects that have been used for it.
 std::string HfPrefix(const Fields& fields, std::string_view layer_type) {
-  const std::string nested = "rope_parameters." + std::string(layer_type) + ".";
+  std::string nested = "rope_parameters." + std::string(layer_type) + ".";
   if (fields.Has({"", nested + "rope_theta"}) || fields.Has({"", nested + "rope_type"}))
     return nested;
   if (fields.Has({"", "rope_parameters.rope_theta"}) ||

@@ -2,9 +2,8 @@
 // with the keys split.no (from 0), split.count and split.tensors.count (of all parts together). The
 // first has the metadata.
 #include <array>
-#include <charconv>
+#include <cinttypes>
 #include <cstdio>
-#include <optional>
 #include <utility>
 
 #include "model/files/gguf.h"
@@ -50,8 +49,8 @@ Result<Split> ReadSplit(const Metadata& metadata) {
 
 std::string Suffix(std::int64_t number, std::int64_t count) {
   std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "-%05lld-of-%05lld.gguf",
-                static_cast<long long>(number + 1), static_cast<long long>(count));
+  std::snprintf(text.data(), text.size(), "-%05" PRId64 "-of-%05" PRId64 ".gguf", number + 1,
+                count);
   return text.data();
 }
 
@@ -97,11 +96,9 @@ Result<ModelFiles> OpenGguf(const std::string& path) {
   files.container = "GGUF version " + std::to_string(first.part.version);
   if (split.count > 1) files.container += ", " + std::to_string(split.count) + " files";
   const std::string stem = split.count > 1 ? path.substr(0, path.size() - kSuffixBytes) : path;
+  RETURN_IF_ERROR(Take(std::move(first), &files).WithContext(QuotePath(path)));
   for (std::int64_t i = 0; i < split.count; ++i) {
-    if (i == split.number) {
-      RETURN_IF_ERROR(Take(std::move(first), &files).WithContext(QuotePath(path)));
-      continue;
-    }
+    if (i == split.number) continue;
     const std::string part_path = stem + Suffix(i, split.count);
     ASSIGN_OR_RETURN(OpenPart part, Open(part_path));
     if (part.split.number != i || part.split.count != split.count) {
