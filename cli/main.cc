@@ -1,3 +1,4 @@
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ int RunVerb(const Verb& verb, std::vector<std::string> words) {
   options.version = bramble::kVersion;
   const bramble::ParsedCommand parsed = bramble::ParseCommand(command, words, options);
   if (parsed.exit_code) return bramble::FinishCommand(parsed);
+  // A peer that goes away is an error of one write, not the end of the program.
+  std::signal(SIGPIPE, SIG_IGN);
   // What people watch is printed by the verbs themselves.
   bramble::StartLogFrom(parsed.settings, "bramble", bramble::LogLevel::kError);
   return verb.run(parsed.settings);

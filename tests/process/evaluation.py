@@ -36,11 +36,11 @@ def bramble(*arguments, environment=None, timeout=600):
 def evaluate(model, ids, *arguments, environment=None):
     """What `bramble eval --json` prints."""
     done = bramble("eval", model, "--ids", ",".join(map(str, ids)), "--json", *arguments, environment=environment)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, (done.returncode, done.stderr)
     return json.loads(done.stdout)
 
 
 def perplexity(model, *arguments):
     done = bramble("perplexity", model, GOLDEN / "real" / "text.txt", "--json", *arguments)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, (done.returncode, done.stderr)
     return json.loads(done.stdout)
