@@ -64,8 +64,7 @@ class HeaderReader final : public JsonEvents {
   }
 
   bool key(string_t& key) override {
-    if (depth_ == 1) name_ = std::move(key);
-    if (depth_ == 2) field_ = std::move(key);
+    (depth_ == 1 ? name_ : field_) = std::move(key);
     return true;
   }
 
