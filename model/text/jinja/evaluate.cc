@@ -157,7 +157,7 @@ Value Interpreter::DictLiteral(const Expression& expression) {
   return context_.NewDict(std::move(dict));
 }
 
-Value Interpreter::Filter(const Expression& expression, Value input) {
+Value Interpreter::Filter(const Expression& expression, const Value& input) {
   const Builtin* filter = FindFilter(expression.name);
   if (filter == nullptr)
     return context_.Fail("the filter ", files::Quote(expression.name), " is not known");

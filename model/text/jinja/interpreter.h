@@ -49,7 +49,7 @@ class Interpreter {
   Value Concat(const Expression& expression);
   Value ListLiteral(const Expression& expression);
   Value DictLiteral(const Expression& expression);
-  Value Filter(const Expression& expression, Value input);
+  Value Filter(const Expression& expression, const Value& input);
   Value Filtered(const Expression* filters, Value text);
   Value Test(const Expression& expression);
   Value Call(const Expression& expression);

@@ -126,7 +126,7 @@ Value Map(Context& context, const Value& input, const Bound& arguments) {
 
 // Python compares strings without regard to case here unless it is told otherwise.
 Value SortKey(Context& context, const Value& item, const Value* attribute, bool by_case) {
-  const Value key = Attribute(context, item, attribute);
+  Value key = Attribute(context, item, attribute);
   if (by_case || key.AsText() == nullptr) return key;
   return context.NewText(ChangeCase(context, *key.AsText(), LetterCase::kLower));
 }
@@ -156,6 +156,7 @@ Value Sort(Context& context, const Value& input, const Bound& arguments) {
   std::vector<Value> items;
   std::vector<Keyed> keyed;
   if (!Items(context, input, items)) return {};
+  keyed.reserve(items.size());
   for (Value& item : items) {
     keyed.push_back({SortKey(context, item, arguments.At(2), arguments.Flag(1, false)), item});
   }
@@ -208,6 +209,7 @@ Value Extreme(Context& context, const Value& input, const Bound& arguments) {
   if (!Items(context, input, items)) return {};
   if (items.empty()) return Value(Undefined{"no item, the sequence was empty"});
   std::vector<Keyed> keyed;
+  keyed.reserve(items.size());
   for (Value& item : items) {
     keyed.push_back({SortKey(context, item, arguments.At(1), arguments.Flag(0, false)), item});
   }

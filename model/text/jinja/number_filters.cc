@@ -25,7 +25,7 @@ Value Int(Context& context, const Value& input, const Bound& arguments) {
   if (arguments.At(1) != nullptr && arguments.Whole(context, 1, "the base of int", 10) != 10) {
     return context.Fail("int is known for base 10 only");
   }
-  const Value fallback = arguments.At(0) != nullptr ? *arguments.At(0) : Value(std::int64_t{0});
+  Value fallback = arguments.At(0) != nullptr ? *arguments.At(0) : Value(std::int64_t{0});
   std::int64_t whole = 0;
   if (input.AsWhole(whole) || Parse(input, whole)) return Value(whole);
   double real = 0;
