@@ -151,7 +151,7 @@ class VocabularyTokenizer : public Tokenizer {
     }
     for (const std::string_view spelling : kEndSpellings) {
       const auto id = vocabulary_->Find(spelling);
-      if (id.has_value() && IsControl(*id)) end_ids_.push_back(*id);
+      if (id.has_value() && vocabulary_->Type(*id) == TokenType::kControl) end_ids_.push_back(*id);
     }
     std::sort(end_ids_.begin(), end_ids_.end());
     end_ids_.erase(std::unique(end_ids_.begin(), end_ids_.end()), end_ids_.end());
