@@ -28,8 +28,8 @@ constexpr double kQuantizedInputs = 0.25;
 constexpr double kCloseMargin = 4e-3;
 
 // Families whose programs are compiled, as the cases name them.
-const std::set<std::string> kFamilies = {"llama",   "gemma3", "gemma3_text", "gpt2",
-                                         "mistral", "qwen2",  "qwen3",       "smollm3"};
+const std::set<std::string> compiled_families = {"llama",   "gemma3", "gemma3_text", "gpt2",
+                                                 "mistral", "qwen2",  "qwen3",       "smollm3"};
 
 json ReadExpected(const fs::path& folder) {
   std::ifstream file(folder / "expected.json");
@@ -47,7 +47,7 @@ std::vector<std::string> Cases(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const json expected = ReadExpected(entry.path());
     if (!expected.is_object() || expected.value("kind", "") != "causal_lm") continue;
-    if (kFamilies.count(expected.value("family", "")) == 0) continue;
+    if (compiled_families.count(expected.value("family", "")) == 0) continue;
     std::ifstream config(entry.path() / "config.json");
     if (config && json::parse(config).contains("quantization_config")) continue;
     names.push_back(entry.path().filename().string());
@@ -159,22 +159,22 @@ class Comparison {
   double worst_ = 0;
 };
 
-const fs::path kStored = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/models";
+const fs::path stored_cases = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/models";
 
 class EveryGoldenModel : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EveryGoldenModel, GivesTheReferenceLogitsInTheTrueMode) {
-  Comparison(kStored / GetParam(), model::TrueMode(), kStrict).Run();
+  Comparison(stored_cases / GetParam(), model::TrueMode(), kStrict).Run();
 }
 
 // A model of float weights loses nothing in the normal mode; in a quantized one inputs are rounded
 // to 8 bits.
 TEST_P(EveryGoldenModel, GivesTheReferenceLogitsInTheNormalModeToo) {
-  const bool floats = HasFloatWeights(ReadExpected(kStored / GetParam()));
-  Comparison(kStored / GetParam(), {}, floats ? kStrict : kQuantizedInputs).Run();
+  const bool floats = HasFloatWeights(ReadExpected(stored_cases / GetParam()));
+  Comparison(stored_cases / GetParam(), {}, floats ? kStrict : kQuantizedInputs).Run();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, EveryGoldenModel, ::testing::ValuesIn(Cases(kStored)),
+INSTANTIATE_TEST_SUITE_P(Golden, EveryGoldenModel, ::testing::ValuesIn(Cases(stored_cases)),
                          [](const auto& test) { return test.param; });
 
 TEST(Golden, EveryOtherCaseOfTheFullSetAgreesInTheTrueMode) {
@@ -182,7 +182,7 @@ TEST(Golden, EveryOtherCaseOfTheFullSetAgreesInTheTrueMode) {
   const fs::path full =
       folder != nullptr ? fs::path(folder) : fs::path(BRAMBLE_SOURCE_DIR) / "../shared/golden";
   if (!fs::is_directory(full)) GTEST_SKIP() << "there is no folder " << full << " (BRAMBLE_GOLDEN)";
-  const std::vector<std::string> stored = Cases(kStored);
+  const std::vector<std::string> stored = Cases(stored_cases);
   for (const std::string& name : Cases(full)) {
     // A set of another seed has the same names.
     if (folder == nullptr && std::binary_search(stored.begin(), stored.end(), name)) continue;

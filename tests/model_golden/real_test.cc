@@ -27,7 +27,7 @@ struct Real {
   int greedy_steps;  // as many as a test may take time for
 };
 
-const Real kReal[] = {
+const Real real_models[] = {
     {"SmolLm2",
      "smollm2-135m-instruct-q4_1.gguf",
      "smollm2.json",
@@ -98,7 +98,7 @@ TEST_P(EveryRealModel, GivesTheReferenceLogitsNearlyInTheNormalMode) {
   Compare({}, 0.25, true, 0.3);
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, EveryRealModel, ::testing::ValuesIn(kReal),
+INSTANTIATE_TEST_SUITE_P(Golden, EveryRealModel, ::testing::ValuesIn(real_models),
                          [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace

@@ -82,7 +82,7 @@ TEST(Compile, WritesABlockForEachLayerBetweenEmbeddingAndHead) {
 TEST(Compile, TakesTheInputFormThatAnEncodingHas) {
   GgufWriter writer = TinyLlama();
   writer.RemoveTensor("blk.0.attn_q.weight")
-      .Tensor("blk.0.attn_q.weight", 2, {32, 32}, std::string(32 * 18, '\0'));
+      .Tensor("blk.0.attn_q.weight", 2, {32, 32}, std::string(std::size_t{32} * 18, '\0'));
   const auto normal = CompileGguf(writer);
   ASSERT_TRUE(normal.ok()) << normal.status().message();
   EXPECT_EQ(FindOperation(normal->program, "layer.0", "attn_q")->linear().input_form(),
@@ -136,7 +136,7 @@ std::function<void(GgufWriter*)> Whole(const char* key, std::uint32_t value) {
 std::function<void(GgufWriter*)> Real(const char* key, float value) {
   return [=](GgufWriter* w) { w->Replace(key, MetaType::kFloat32, Raw(value)); };
 }
-std::function<void(GgufWriter*)> Shape(const char* name, std::vector<std::uint64_t> shape) {
+std::function<void(GgufWriter*)> Shape(const char* name, const std::vector<std::uint64_t>& shape) {
   return [=](GgufWriter* w) { w->RemoveTensor(name).Zeros(name, shape); };
 }
 
@@ -144,7 +144,7 @@ constexpr char kEpsilon[] = "llama.attention.layer_norm_rms_epsilon";
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-const Lie kLies[] = {
+const Lie lies[] = {
     {"NoArchitecture", [](GgufWriter* w) { w->Remove("general.architecture"); },
      "'general.architecture' is missing"},
     {"OtherArchitecture",
@@ -229,7 +229,7 @@ TEST_P(EveryLie, IsRefusedInWords) {
   EXPECT_THAT(compiled.status().message(), HasSubstr(GetParam().message));
 }
 
-INSTANTIATE_TEST_SUITE_P(Compile, EveryLie, ::testing::ValuesIn(kLies),
+INSTANTIATE_TEST_SUITE_P(Compile, EveryLie, ::testing::ValuesIn(lies),
                          [](const auto& test) { return test.param.name; });
 
 // GPT-2's smallest: one layer of width 8.

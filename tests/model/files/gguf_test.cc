@@ -15,14 +15,14 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr std::uint32_t kF32 = 0;
-constexpr std::uint32_t kQ4_0 = 2;
+constexpr std::uint32_t kBlocksOf32 = 2;
 
 // Two tensors, three keys.
 GgufWriter Small() {
   GgufWriter writer;
   writer.String("general.architecture", "llama").U32("llama.block_count", 2).F32("x.eps", 0.5f);
   writer.Tensor("first", kF32, {2, 3}, std::string(24, 'a'))
-      .Tensor("second", kQ4_0, {1, 32}, std::string(18, 'b'));
+      .Tensor("second", kBlocksOf32, {1, 32}, std::string(18, 'b'));
   return writer;
 }
 
@@ -167,7 +167,7 @@ std::string Number(T number) {
   return Raw(number);
 }
 
-const Wrong kWrong[] = {
+const Wrong wrong_files[] = {
     {"Magic", [] { return Patched(0, "GGUG"); }, "does not begin with 'GGUF'"},
     {"Version1", [] { return Patched(4, Number(1u)); }, "GGUF version 1"},
     {"Version4", [] { return Patched(4, Number(4u)); }, "GGUF version 4"},
@@ -251,7 +251,7 @@ TEST_P(EveryWrongGguf, IsRefusedInWords) {
   EXPECT_THAT(status.message(), HasSubstr(GetParam().message));
 }
 
-INSTANTIATE_TEST_SUITE_P(Gguf, EveryWrongGguf, ::testing::ValuesIn(kWrong),
+INSTANTIATE_TEST_SUITE_P(Gguf, EveryWrongGguf, ::testing::ValuesIn(wrong_files),
                          [](const auto& test) { return test.param.name; });
 
 TEST(Gguf, RefusesAFileCutAnywhere) {
