@@ -1,4 +1,4 @@
-// bramble nodes, plan, models: what a running cluster says of itself.
+// bramble nodes and models: what a running cluster says of itself.
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -14,19 +14,6 @@ namespace bramble::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int kNotReady = 3;
-
-Result<Json> GetJson(const Settings& settings, const std::string& path) {
-  const HttpServerAddress address = ClusterAddress(settings);
-  ASSIGN_OR_RETURN(const HttpReply reply, HttpClient(address).Get(path));
-  Json json = Json::parse(reply.body, nullptr, false);
-  if (reply.status == 401)
-    return Denied(address.url, " wants an API key: --api-key-file FILE or BRAMBLE_API_KEY");
-  if (reply.status != 200 || !json.is_object())
-    return Failed(address.url, path, " answered with HTTP status ", reply.status);
-  return json;
-}
 
 std::string BytesOf(const Json& object, const char* key) {
   return HumanBytes(object.value(key, std::uint64_t{0}));
@@ -55,27 +42,10 @@ void PrintNodes(const Json& cluster) {
   std::fputs(table.Text().c_str(), stdout);
 }
 
-void PrintPlan(const Json& plan) {
-  Table table({"NODE", "BLOCKS", "FIRST", "LAST", "WEIGHTS", "CACHE", "BUFFERS", "NEEDS", "LIMIT",
-               "EXPECTED"});
-  for (const Json& stage : plan["stages"]) {
-    table.AddRow({stage.value("node", ""), std::to_string(stage.value("blocks", 0)),
-                  stage.value("first_name", ""), stage.value("last_name", ""),
-                  BytesOf(stage, "weight_bytes"), BytesOf(stage, "cache_bytes"),
-                  BytesOf(stage, "buffer_bytes"), BytesOf(stage, "needed_bytes"),
-                  BytesOf(stage, "memory_limit_bytes"),
-                  HumanSeconds(stage.value("row_seconds", 0.0)) + " a token"});
-  }
-  std::fputs(table.Text().c_str(), stdout);
-  for (const Json& reason : plan.value("reasons", Json::array())) {
-    std::printf("  %s\n", reason.get<std::string>().c_str());
-  }
-}
-
 }  // namespace
 
 int RunNodes(const Settings& settings) {
-  const auto cluster = GetJson(settings, "/bramble/v1/cluster");
+  const auto cluster = AskCluster(settings, "/bramble/v1/cluster");
   if (!cluster.ok()) return Fail(cluster.status());
   if (settings.Switch("json")) {
     std::printf("%s\n", (*cluster)["members"].dump().c_str());
@@ -83,22 +53,6 @@ int RunNodes(const Settings& settings) {
     PrintNodes(*cluster);
   }
   return 0;
-}
-
-int RunPlan(const Settings& settings) {
-  const auto cluster = GetJson(settings, "/bramble/v1/cluster");
-  if (!cluster.ok()) return Fail(cluster.status());
-  const Json& plan = (*cluster)["plan"];
-  if (settings.Switch("json")) {
-    std::printf("%s\n", plan.dump().c_str());
-  } else if (plan.is_object()) {
-    std::printf("%s: %s\n", cluster->value("model", "").c_str(),
-                cluster->value("state", "").c_str());
-    PrintPlan(plan);
-  }
-  if (plan.is_object()) return 0;
-  std::fprintf(stderr, "bramble: no plan yet: %s\n", cluster->value("why", "").c_str());
-  return kNotReady;
 }
 
 int RunModels(const Settings& settings) {
@@ -114,7 +68,7 @@ int RunModels(const Settings& settings) {
     table.AddRow({model.name, HumanBytes(model.bytes), model.source, model.path});
   }
   if (settings.Has("url")) {
-    const auto served = GetJson(settings, "/v1/models");
+    const auto served = AskCluster(settings, "/v1/models");
     if (!served.ok()) return Fail(served.status());
     for (const Json& model : (*served)["data"]) {
       const std::string name = model.value("id", "");

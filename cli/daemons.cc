@@ -18,6 +18,7 @@ int Become(const char* name, const Settings& settings) {
   std::vector<std::string> words = {JoinPath(ProgramFolder(), name)};
   for (const std::string& word : settings.Texts("arguments")) words.push_back(word);
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   execv(pointers.front(), pointers.data());

@@ -304,11 +304,16 @@ Result<StoredModel> ModelStore::PullHuggingFace(const ModelReference& reference,
   const std::string name =
       FolderName(reference.target + (reference.file.empty() ? "" : "-" + reference.file));
   const fs::path folder = fs::path(folder_) / name;
+  std::string base = endpoint;
+  base.append("/")
+      .append(reference.target)
+      .append("/resolve/")
+      .append(reference.revision)
+      .append("/");
   for (const json& file : files) {
     const std::string path = file.value("path", "");
     Download download;
-    download.url =
-        endpoint + "/" + reference.target + "/resolve/" + reference.revision + "/" + path;
+    download.url = base + path;
     download.path = folder / path;
     download.bearer_token = token;
     download.bytes = file.value("size", std::uint64_t{0});

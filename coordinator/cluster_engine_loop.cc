@@ -146,6 +146,7 @@ void ClusterEngine::TryToServe() {
 std::vector<Stage> ClusterEngine::StagesOf(const Plan& plan,
                                            const std::vector<Member>& members) const {
   std::vector<Stage> stages;
+  stages.reserve(plan.stages.size());
   for (const PlannedStage& planned : plan.stages) {
     stages.push_back({planned.node_id, FindMember(members, planned.node_id)->facts.address(),
                       program::ExtractShard(program(), planned.first_block, planned.block_count)});

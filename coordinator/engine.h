@@ -61,6 +61,9 @@ struct ClusterSnapshot {
 // {"state", "why", "model", "epoch", "members": [...], "plan", "progress", "loaded",
 // "context_length", "serve"}.
 std::string ClusterJson(const ClusterSnapshot& snapshot);
+// Its members again, as far as a planner needs to know them. InvalidArgument where it is something
+// else.
+Result<std::vector<Member>> MembersOf(const std::string& cluster_json);
 
 // A coordinator without its HTTP side: lets workers in, plans, loads, serves, and plans again when
 // they come and go. Thread-safe.

@@ -53,7 +53,7 @@ const Buckets& StepSecondsBuckets() {
 Buckets TokenBuckets(std::uint32_t context_length) {
   Buckets buckets;
   for (std::uint64_t power = 1; power <= context_length; power *= 10) {
-    for (const std::uint64_t digit : {1, 2, 5}) {
+    for (const std::uint64_t digit : {1U, 2U, 5U}) {
       if (digit * power <= context_length) buckets.push_back(static_cast<double>(digit * power));
     }
   }

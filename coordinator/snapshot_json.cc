@@ -7,10 +7,50 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// "Q4_K" for ENCODING_Q4_K.
+constexpr std::string_view kEncodingPrefix = "ENCODING_";
+
+Json SpeedsJson(const v1::MeasuredSpeed& speed) {
+  Json speeds = Json::array();
+  for (const v1::EncodingSpeed& row : speed.encodings()) {
+    if (!v1::Encoding_IsValid(static_cast<int>(row.encoding()))) continue;
+    const std::string& name = v1::Encoding_Name(static_cast<v1::Encoding>(row.encoding()));
+    speeds.push_back({{"encoding", name.substr(kEncodingPrefix.size())},
+                      {"decode_bytes_per_second", row.decode_bytes_per_second()},
+                      {"prefill_operations_per_second", row.prefill_operations_per_second()}});
+  }
+  return speeds;
+}
+
+Member MemberOf(const Json& json) {
+  Member member;
+  member.node_id = json.value("node", "");
+  member.present = json.value("present", false);
+  member.round_trip_seconds = json.value("round_trip_seconds", 0.0);
+  v1::NodeFacts& facts = member.facts;
+  facts.set_version(json.value("version", ""));
+  facts.set_memory_limit_bytes(json.value("memory_limit_bytes", std::uint64_t{0}));
+  for (const Json& operation : json.at("operations")) facts.add_operations(operation);
+  facts.mutable_speed()->set_read_bytes_per_second(json.value("read_bytes_per_second", 0.0));
+  for (const Json& speed : json.at("speeds")) {
+    std::string name(kEncodingPrefix);
+    name.append(speed.value("encoding", ""));
+    v1::Encoding encoding = v1::ENCODING_UNSPECIFIED;
+    if (!v1::Encoding_Parse(name, &encoding)) continue;  // of a newer version
+    v1::EncodingSpeed* row = facts.mutable_speed()->add_encodings();
+    row->set_encoding(encoding);
+    row->set_decode_bytes_per_second(speed.value("decode_bytes_per_second", 0.0));
+    row->set_prefill_operations_per_second(speed.value("prefill_operations_per_second", 0.0));
+  }
+  return member;
+}
+
 Json MemberJson(const Member& member) {
   const v1::NodeFacts& facts = member.facts;
   Json features = Json::array();
   for (const std::string& feature : facts.features()) features.push_back(feature);
+  Json operations = Json::array();
+  for (const std::string& operation : facts.operations()) operations.push_back(operation);
   return {{"node", member.node_id},
           {"present", member.present},
           {"address", facts.address()},
@@ -18,11 +58,13 @@ Json MemberJson(const Member& member) {
           {"architecture", facts.architecture()},
           {"cpu", facts.cpu()},
           {"features", features},
+          {"operations", operations},
           {"threads", facts.threads()},
           {"memory_limit_bytes", facts.memory_limit_bytes()},
           {"memory_total_bytes", facts.memory_total_bytes()},
           {"memory_available_bytes", member.memory_available_bytes},
           {"read_bytes_per_second", facts.speed().read_bytes_per_second()},
+          {"speeds", SpeedsJson(facts.speed())},
           {"round_trip_seconds", member.round_trip_seconds},
           {"epoch", member.epoch}};
 }
@@ -85,6 +127,17 @@ std::string ClusterJson(const ClusterSnapshot& snapshot) {
   json["serve"] = ServeJson(snapshot.serve);
   // What members say of themselves need not be UTF-8.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<std::vector<Member>> MembersOf(const std::string& cluster_json) {
+  std::vector<Member> members;
+  try {
+    const Json cluster = Json::parse(cluster_json);
+    for (const Json& member : cluster.at("members")) members.push_back(MemberOf(member));
+  } catch (const Json::exception& error) {
+    return Invalid("what the coordinator says of its members can't be read: ", error.what());
+  }
+  return members;
 }
 
 }  // namespace bramble::coordinator

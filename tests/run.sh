@@ -10,7 +10,7 @@ Runs, from a fresh clone: formatting and lint, the unit tests, the tests of real
 with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/.cache/bramble/models; where that is
 not possible, the tests that need them say that they were skipped.
 
-  --slow   also clang-tidy over all sources, and the sanitizer builds (AddressSanitizer with
+  --slow   also Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
            UndefinedBehaviorSanitizer, ThreadSanitizer)
 EOF
 }
@@ -41,14 +41,14 @@ models=$(tools/get-models)
 export BRAMBLE_MODELS=$models
 
 step "Lint"
-tools/check format layers scripts words
+tools/check
 
 step "Fuzzers"
 tools/fuzz --seconds 60 gguf safetensors
 
 if $slow; then
-  step "clang-tidy"
-  tools/check tidy
+  step "Static analysis"
+  tools/tidy --analyze
   for preset in asan tsan; do
     step "Sanitizers: $preset"
     cmake --preset $preset >/dev/null

@@ -70,6 +70,8 @@ class Server final : public HttpServer {
         acceptor_(threads_->io),
         retry_(threads_->io) {}
 
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
   ~Server() override { Shutdown(std::chrono::milliseconds(0)); }
 
   Status Listen();

@@ -1,4 +1,4 @@
-// Opening, the cluster's id, models and plans. Tokens and members: access.cc.
+// Opening, the cluster's id and plans. Tokens and members: access.cc.
 #include "coordinator/state/store.h"
 
 #include <utility>
@@ -12,10 +12,6 @@ namespace bramble::coordinator {
 namespace {
 
 constexpr std::int64_t kKeptPlans = 20;
-
-ModelRecord ReadModel(const Statement& row) {
-  return {row.Text(0), row.Text(1), row.Text(2), FromMicros(row.Integer(3))};
-}
 
 }  // namespace
 
@@ -52,51 +48,6 @@ Result<std::string> Store::ClusterId() {
   ASSIGN_OR_RETURN(const bool found, query.Step());
   if (!found) return NotFound("no cluster has been set up here yet");
   return query.Text(0);
-}
-
-Status Store::PutModel(const ModelRecord& model) {
-  const MutexLock lock(database_->mu);
-  ASSIGN_OR_RETURN(
-      Statement insert,
-      database_->connection->Prepare(
-          "INSERT OR REPLACE INTO models (name, path, summary, added) VALUES (?, ?, ?, ?)"));
-  return insert.Bind(model.name)
-      .Bind(model.path)
-      .Bind(model.summary_json)
-      .Bind(ToMicros(model.added))
-      .Run();
-}
-
-Result<std::vector<ModelRecord>> Store::Models() {
-  const MutexLock lock(database_->mu);
-  ASSIGN_OR_RETURN(Statement query,
-                   database_->connection->Prepare(
-                       "SELECT name, path, summary, added FROM models ORDER BY name"));
-  std::vector<ModelRecord> models;
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, query.Step());
-    if (!row) return models;
-    models.push_back(ReadModel(query));
-  }
-}
-
-Result<ModelRecord> Store::Model(const std::string& name) {
-  const MutexLock lock(database_->mu);
-  ASSIGN_OR_RETURN(Statement query,
-                   database_->connection->Prepare(
-                       "SELECT name, path, summary, added FROM models WHERE name = ?"));
-  ASSIGN_OR_RETURN(const bool found, query.Bind(name).Step());
-  if (!found) return NotFound("no model '", Printable(name), "' in the catalogue");
-  return ReadModel(query);
-}
-
-Status Store::DeleteModel(const std::string& name) {
-  const MutexLock lock(database_->mu);
-  ASSIGN_OR_RETURN(Statement remove,
-                   database_->connection->Prepare("DELETE FROM models WHERE name = ?"));
-  RETURN_IF_ERROR(remove.Bind(name).Run());
-  if (database_->connection->Changes() > 0) return {};
-  return NotFound("no model '", Printable(name), "' in the catalogue");
 }
 
 Result<std::uint64_t> Store::NextEpoch() {

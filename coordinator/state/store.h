@@ -41,13 +41,6 @@ struct MemberRecord {
   bool removed = false;  // denied from now on; the id is not given again
 };
 
-struct ModelRecord {
-  std::string name;
-  std::string path;
-  std::string summary_json;
-  Time added;
-};
-
 struct PlanRecord {
   std::uint64_t epoch = 0;
   std::string model;
@@ -96,11 +89,6 @@ class Store {
   Status RemoveMember(const std::string& node_id);  // NotFound
   // PermissionDenied unless it is a member that was not removed, with this role.
   Status CheckMember(const PeerIdentity& peer);
-
-  Status PutModel(const ModelRecord& model);           // replaces one of the same name
-  Result<std::vector<ModelRecord>> Models();           // by name
-  Result<ModelRecord> Model(const std::string& name);  // NotFound
-  Status DeleteModel(const std::string& name);         // NotFound
 
   // 1, 2, 3, ...: never the same twice, whatever happens in between.
   Result<std::uint64_t> NextEpoch();

@@ -102,7 +102,7 @@ void MeasureStretch(int threads) {
 int Bench(int argc, char** argv) {
   if (argc < 2) return 2;
   const auto argument = [&](int i, int otherwise) {
-    return argc > i ? std::atoi(argv[i]) : otherwise;
+    return argc > i ? static_cast<int>(std::strtol(argv[i], nullptr, 10)) : otherwise;
   };
   const int threads = argument(2, 2);
   const int prompt = argument(3, 128);

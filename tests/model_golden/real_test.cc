@@ -25,6 +25,9 @@ struct Real {
   const char* expected;  // in tests/golden/real/
   std::vector<std::string> prompts;
   int greedy_steps;  // as many as a test may take time for
+
+  // Named in the list of tests.
+  friend void PrintTo(const Real& real, std::ostream* out) { *out << real.name; }
 };
 
 const Real real_models[] = {

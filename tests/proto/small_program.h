@@ -63,7 +63,7 @@ class SmallProgramBuilder {
 
  private:
   std::uint32_t AddWeight(const std::string& name, v1::Encoding encoding,
-                          std::vector<std::uint64_t> shape, std::vector<std::byte> bytes) {
+                          const std::vector<std::uint64_t>& shape, std::vector<std::byte> bytes) {
     v1::Weight& weight = *made_.program.add_weights();
     weight.set_name(name);
     weight.set_encoding(encoding);

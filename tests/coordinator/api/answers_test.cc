@@ -105,7 +105,7 @@ TEST_F(Answers, AreTheSameStreamedAndWhole) {
   const struct {
     std::string text;
     const char* fields;
-  } kCases[] = {
+  } cases[] = {
       {"Hello world", "{}"},
       {"caf\u00e9 \u65e5\u672c\u8a9e \U0001F600!", R"({"logprobs": 2})"},
       {"one two three", R"({"stop": ["two", "e t"], "logprobs": 1})"},
@@ -120,7 +120,7 @@ TEST_F(Answers, AreTheSameStreamedAndWhole) {
       {"several", R"({"prompt": ["a", "b"], "n": 2, "logprobs": 1, "stop": "r"})"},
       {"never early: xxx", R"({"stop": "e", "min_tokens": 4})"},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     SCOPED_TRACE(one.fields);
     generator_.script = Ids(one.text);
     generator_.script.push_back(257);
@@ -266,13 +266,13 @@ TEST_F(Answers, MapTheGeneratorsRefusals) {
     int http;
     const char* type;
     const char* retry_after;
-  } kCases[] = {
+  } cases[] = {
       {Invalid("no such id"), 400, "invalid_request_error", ""},
       {Exhausted("the queue holds 256 requests"), 503, "unavailable_error", "2"},
       {Unavailable("no plan is loaded"), 503, "unavailable_error", "1"},
       {Internal("broken"), 500, "server_error", ""},
   };
-  for (const auto& one : kCases) {
+  for (const auto& one : cases) {
     generator_.refusal = one.status;
     for (const bool stream : {false, true}) {
       const RawReply reply =

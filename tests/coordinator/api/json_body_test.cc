@@ -33,7 +33,7 @@ TEST(JsonBody, SaysWhereItIsBroken) {
   const struct {
     std::string body;
     const char* message;
-  } kCases[] = {
+  } cases[] = {
       {"", "byte"},
       {"{", "byte"},
       {"{\"a\": 1,}", "at byte 9"},
@@ -57,7 +57,7 @@ TEST(JsonBody, SaysWhereItIsBroken) {
       {"{\"max_tokens\": 1, \"max_tokens\": 2}", "'max_tokens' occurs twice"},
       {"{\"a\": 1, \"\\u0061\": 2}", "'a' occurs twice"},
   };
-  for (const auto& bad : kCases) {
+  for (const auto& bad : cases) {
     SCOPED_TRACE(bad.body.substr(0, 60));
     Json body;
     const auto error = ParseBody(bad.body, body);

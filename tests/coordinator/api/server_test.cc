@@ -86,7 +86,7 @@ TEST_F(Http, RefusesWhatIsNotARequestWithTheReason) {
     std::string bytes;
     int status;
     const char* text;
-  } kCases[] = {
+  } cases[] = {
       {"nonsense\r\n\r\n", 400, "not an HTTP request"},
       {std::string("\0\1\2\3\r\n\r\n", 8), 400, "not an HTTP request"},
       {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400, "TLS"},
@@ -115,7 +115,7 @@ TEST_F(Http, RefusesWhatIsNotARequestWithTheReason) {
       {"POST /echo HTTP/1.1\r\n" + host + "Expect: magic\r\nContent-Length: 1\r\n\r\n", 417,
        "Expect"},
   };
-  for (const auto& bad : kCases) {
+  for (const auto& bad : cases) {
     SCOPED_TRACE(bad.bytes.substr(0, 80));
     const RawReply reply = Ask(bad.bytes);
     EXPECT_EQ(reply.status, bad.status);

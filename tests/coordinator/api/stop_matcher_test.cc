@@ -27,8 +27,8 @@ TEST(StopMatcher, SendsTheDeltasOfTheGoldenCases) {
     if (!matcher.matched()) deltas.push_back(matcher.Finish());
     for (const auto& delta : deltas) text += delta;
     EXPECT_EQ(nlohmann::json(deltas), stop_case["deltas"]);
-    EXPECT_EQ(text, stop_case["text"]);
-    EXPECT_EQ(used, stop_case["tokens_used"]);
+    EXPECT_EQ(text, stop_case["text"].get<std::string>());
+    EXPECT_EQ(used, stop_case["tokens_used"].get<std::size_t>());
     const bool stopped = stop_case["finish_reason"] == "stop";
     ASSERT_EQ(matcher.matched().has_value(), stopped);
     if (stopped) {

@@ -18,7 +18,6 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::seconds;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -208,19 +207,6 @@ TEST_F(StoreTest, DeniesWhoWasRemovedOrIsAnother) {
   EXPECT_EQ(store_->RemoveMember("pi-9").code(), Code::kNotFound);
 }
 
-TEST_F(StoreTest, KeepsTheCatalogueOfModels) {
-  ASSERT_TRUE(store_->PutModel({"b", "/m/b.gguf", "{}", kNow}).ok());
-  ASSERT_TRUE(store_->PutModel({"a'; DROP TABLE models; --", "/m/a", "{\"n\":1}", kNow}).ok());
-  ASSERT_TRUE(store_->PutModel({"b", "/m/b2.gguf", "{}", kNow}).ok());
-  const auto models = store_->Models();
-  ASSERT_EQ(models->size(), 2U);
-  EXPECT_EQ((*models)[0].summary_json, "{\"n\":1}");
-  EXPECT_EQ(store_->Model("b")->path, "/m/b2.gguf");
-  EXPECT_TRUE(store_->DeleteModel("b").ok());
-  EXPECT_EQ(store_->DeleteModel("b").code(), Code::kNotFound);
-  EXPECT_EQ(store_->Model("b").status().code(), Code::kNotFound);
-}
-
 TEST_F(StoreTest, NeverGivesAnEpochTwice) {
   std::set<std::uint64_t> seen;
   Mutex mu;
@@ -308,7 +294,7 @@ TEST(StoreFiles, ADamagedDatabaseIsAClearError) {
     auto store = *Store::Open(folder.path());
     for (int i = 0; i < 200; ++i) {
       ASSERT_TRUE(
-          store->PutModel({"model-" + std::to_string(i), std::string(100, 'p'), "{}", kNow}).ok());
+          store->SavePlan({static_cast<std::uint64_t>(i), "m", std::string(2000, 'p'), kNow}).ok());
     }
   }
   const std::string sound = *ReadSmallFile(path, 1 << 24);

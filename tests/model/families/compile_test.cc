@@ -128,6 +128,9 @@ struct Lie {
   const char* name;
   std::function<void(GgufWriter*)> tell;
   const char* message;
+
+  // Named in the list of tests.
+  friend void PrintTo(const Lie& lie, std::ostream* out) { *out << lie.name; }
 };
 
 std::function<void(GgufWriter*)> Whole(const char* key, std::uint32_t value) {

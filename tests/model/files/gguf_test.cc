@@ -153,6 +153,9 @@ struct Wrong {
   const char* name;
   std::function<std::string()> file;
   const char* message;
+
+  // Named in the list of tests.
+  friend void PrintTo(const Wrong& wrong, std::ostream* out) { *out << wrong.name; }
 };
 
 std::string Patched(std::size_t offset, const std::string& bytes) {

@@ -44,6 +44,9 @@ struct Wrong {
   const char* header;
   std::size_t data_bytes;
   const char* message;
+
+  // Named in the list of tests.
+  friend void PrintTo(const Wrong& wrong, std::ostream* out) { *out << wrong.name; }
 };
 constexpr Wrong kWrong[] = {
     {"NotJson", "{]", 0, "not JSON"},

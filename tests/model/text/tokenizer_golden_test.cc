@@ -19,6 +19,9 @@ struct Golden {
   const char* expected;  // expected/NAME.json
   const char* file;      // of tests/golden/tokenizers, or of BRAMBLE_MODELS where `is_model`
   bool is_model = false;
+
+  // Named in the list of tests.
+  friend void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.file; }
 };
 
 constexpr Golden kGoldens[] = {
