@@ -32,7 +32,7 @@ TEST(StopMatcher, SendsTheDeltasOfTheGoldenCases) {
     const bool stopped = stop_case["finish_reason"] == "stop";
     ASSERT_EQ(matcher.matched().has_value(), stopped);
     if (stopped) {
-      EXPECT_EQ(*matcher.matched(), stop_case["matched"]);
+      EXPECT_EQ(*matcher.matched(), stop_case["matched"].get<std::string>());
     }
   }
 }

@@ -14,7 +14,6 @@ namespace bramble::worker {
 namespace {
 
 using bramble::testing::MakeSmallProgram;
-using bramble::testing::SmallModel;
 using bramble::testing::SmallProgram;
 using testing::AddSpan;
 using testing::LogitsOf;
