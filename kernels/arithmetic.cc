@@ -17,6 +17,12 @@ constexpr Row<BinaryFn> kMultiplyRows[] = {
 constexpr Row<ScalarFn> kScaleRows[] = {
     {"scale/portable", kNothing, portable::Scale},
 };
+constexpr Row<ScalarFn> kAddScaledRows[] = {
+#if defined(__x86_64__)
+    {"add_scaled/avx2", kAvx2, x86::AddScaledAvx2},
+#endif
+    {"add_scaled/portable", kNothing, portable::AddScaled},
+};
 constexpr Row<ScalarFn> kSoftCapRows[] = {
 #if defined(__x86_64__)
     {"soft_cap/avx2", kAvx2, x86::SoftCapAvx2},
@@ -32,6 +38,7 @@ constexpr Row<ScalarFn> kClampRows[] = {
 Rows<BinaryFn> AddRows() { return kAddRows; }
 Rows<BinaryFn> MultiplyRows() { return kMultiplyRows; }
 Rows<ScalarFn> ScaleRows() { return kScaleRows; }
+Rows<ScalarFn> AddScaledRows() { return kAddScaledRows; }
 Rows<ScalarFn> SoftCapRows() { return kSoftCapRows; }
 Rows<ScalarFn> ClampRows() { return kClampRows; }
 

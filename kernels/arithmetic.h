@@ -18,6 +18,8 @@ Rows<BinaryFn> MultiplyRows();
 
 // a * scalar
 Rows<ScalarFn> ScaleRows();
+// y[i] = fma(scalar, a[i], y[i]); y may not be a.
+Rows<ScalarFn> AddScaledRows();
 // scalar * tanh(a / scalar)
 Rows<ScalarFn> SoftCapRows();
 // within [-scalar, scalar], scalar >= 0

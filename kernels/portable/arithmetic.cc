@@ -28,4 +28,8 @@ void Clamp(const float* a, float scalar, std::size_t n, float* y) {
   }
 }
 
+void AddScaled(const float* a, float scalar, std::size_t n, float* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = Fma(scalar, a[i], y[i]);
+}
+
 }  // namespace bramble::kernels::portable

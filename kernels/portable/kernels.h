@@ -6,6 +6,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "kernels/route.h"
 
 namespace bramble::kernels::portable {
 
@@ -30,6 +31,9 @@ void Multiply(const float* a, const float* b, std::size_t n, float* y);
 void Scale(const float* a, float scalar, std::size_t n, float* y);
 void SoftCap(const float* a, float scalar, std::size_t n, float* y);
 void Clamp(const float* a, float scalar, std::size_t n, float* y);
+void AddScaled(const float* a, float scalar, std::size_t n, float* y);
+
+void Route(const RouteRule& rule, const float* logits, float* scratch, Choice* choices);
 
 void FloatsToHalves(const float* x, std::size_t n, std::uint16_t* y);
 

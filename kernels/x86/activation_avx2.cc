@@ -96,4 +96,17 @@ void SoftCapAvx2(const float* a, float scalar, std::size_t n, float* y) {
   }
 }
 
+void AddScaledAvx2(const float* a, float scalar, std::size_t n, float* y) {
+  const __m256 factor = Set(scalar);
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    _mm256_storeu_ps(y + i,
+                     _mm256_fmadd_ps(factor, _mm256_loadu_ps(a + i), _mm256_loadu_ps(y + i)));
+  }
+  if (i < n) {
+    StoreFirst(y + i, n - i,
+               _mm256_fmadd_ps(factor, LoadFirst(a + i, n - i), LoadFirst(y + i, n - i)));
+  }
+}
+
 }  // namespace bramble::kernels::x86

@@ -55,6 +55,7 @@ void RopeHalfAvx2(const float* x, const float* cosines, const float* sines, std:
 void AttentionAvx2(const AttentionArgs& args);
 
 void SoftCapAvx2(const float* a, float scalar, std::size_t n, float* y);
+void AddScaledAvx2(const float* a, float scalar, std::size_t n, float* y);
 
 void FloatsToHalvesAvx2(const float* x, std::size_t n, std::uint16_t* y);
 

@@ -301,12 +301,12 @@ TEST(Arithmetic, EveryRowGivesThePortableBits) {
       }
     });
   }
-  for (const Rows<ScalarFn> rows : {ScaleRows(), SoftCapRows(), ClampRows()}) {
+  for (const Rows<ScalarFn> rows : {ScaleRows(), SoftCapRows(), ClampRows(), AddScaledRows()}) {
     ForEachRow(rows, [&](const auto& row, const auto& portable) {
       for (const std::size_t n : testing::kLengths) {
         const auto a = RandomFloats(random, n, 20.0F);
-        std::vector<float> expected(n);
-        std::vector<float> actual(n);
+        std::vector<float> expected = RandomFloats(random, n, 20.0F);
+        std::vector<float> actual = expected;
         portable.run(a.data(), 30.0F, n, expected.data());
         row.run(a.data(), 30.0F, n, actual.data());
         ASSERT_EQ(Bits(actual), Bits(expected));
@@ -325,6 +325,8 @@ TEST(Arithmetic, DoesWhatItsNamesSay) {
   EXPECT_EQ(y, (std::vector<float>{-50, 6}));
   ScaleRows().back().run(a, 0.5F, 2, y.data());
   EXPECT_EQ(y, (std::vector<float>{-25, 1}));
+  AddScaledRows().back().run(a, 0.5F, 2, y.data());
+  EXPECT_EQ(y, (std::vector<float>{-50, 2}));
   ClampRows().back().run(a, 30.0F, 2, y.data());
   EXPECT_EQ(y, (std::vector<float>{-30, 2}));
   SoftCapRows().back().run(a, 30.0F, 2, y.data());
