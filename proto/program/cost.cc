@@ -5,13 +5,27 @@
 
 #include "proto/program/held.h"
 #include "proto/program/memory.h"
+#include "proto/program/moe.h"
 #include "proto/program/references.h"
 #include "proto/program/weights.h"
 
 namespace bramble::program {
 namespace {
 
+// A mixture reads the experts that its row has chosen.
+void AddExpertReads(const v1::Program& program, const v1::Moe& moe, BlockCost& cost) {
+  const auto add = [&](const auto& stack) {
+    const v1::Weight& first = program.weights(static_cast<int>(stack[0]));
+    const std::uint64_t rows = first.shape(first.shape_size() - 2);
+    cost.read_bytes[first.encoding()] += moe.experts_per_row() * rows * WeightRowBytes(first);
+  };
+  if (moe.gate_size() > 0) add(moe.gate());
+  add(moe.up());
+  add(moe.down());
+}
+
 void AddReads(const v1::Program& program, const v1::Operation& op, BlockCost& cost) {
+  if (op.has_moe()) return AddExpertReads(program, op.moe(), cost);
   VisitWeights(op, [&](std::uint32_t index) {
     const v1::Weight& weight = program.weights(static_cast<int>(index));
     cost.read_bytes[weight.encoding()] +=
@@ -19,14 +33,22 @@ void AddReads(const v1::Program& program, const v1::Operation& op, BlockCost& co
   });
 }
 
+void AddProducts(v1::RowKind rows, std::uint64_t multiplies, BlockCost& cost) {
+  (rows == v1::ROW_KIND_TOKEN ? cost.token_multiplies : cost.output_multiplies) += multiplies;
+}
+
 void AddMultiplies(const v1::Program& program, const v1::Block& block, const v1::Operation& op,
                    BlockCost& cost) {
   if (op.has_linear()) {
     const v1::Value& output = block.values(static_cast<int>(op.outputs(0)));
     const v1::Value& input = block.values(static_cast<int>(op.inputs(0)));
-    const std::uint64_t multiplies = std::uint64_t{output.width()} * input.width();
-    (output.rows() == v1::ROW_KIND_TOKEN ? cost.token_multiplies : cost.output_multiplies) +=
-        multiplies;
+    AddProducts(output.rows(), std::uint64_t{output.width()} * input.width(), cost);
+  }
+  if (op.has_moe()) {
+    const MoeShape shape = ShapeOf(program, op.moe());
+    const std::uint64_t matrices = op.moe().gate_size() > 0 ? 3 : 2;
+    AddProducts(block.values(static_cast<int>(op.outputs(0))).rows(),
+                matrices * op.moe().experts_per_row() * shape.width * shape.inner, cost);
   }
   if (op.has_attention()) {
     const v1::KeyValueCache& kv =

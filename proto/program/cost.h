@@ -15,8 +15,8 @@ struct BlockCost {
   // The distinct weights that the block's operations use: indices into Program.weights, rising. A
   // worker holds a weight that two of its blocks use once.
   std::vector<std::uint32_t> weights;
-  // Encoded bytes that a step of one row reads: all of each linear's weight, one row of each table,
-  // every vector.
+  // Encoded bytes that a step of one row reads: all of each linear's weight, as many experts of a
+  // mixture as a row chooses, one row of each table, every vector but a mixture's.
   std::map<v1::Encoding, std::uint64_t> read_bytes;
   // Multiplications with weights for each token row, and for each row that needs an output.
   std::uint64_t token_multiplies = 0;

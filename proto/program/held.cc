@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t kPanelRows = 16;
 constexpr std::uint64_t kAlignment = 64;
+constexpr std::uint64_t kTooMuch = std::uint64_t{1} << 62U;
 
 class Collector {
  public:
@@ -25,10 +26,15 @@ class Collector {
     matrix_with_weight_.assign(held_.vector_of.size(), kNone);
     // Matrices first: a table may come before the linear that shares its weight.
     EachOperation([this](std::uint32_t b, std::uint32_t i, const v1::Operation& op) {
-      if (op.has_linear()) held_.matrix_of[b][i] = Matrix(op.linear());
+      if (op.has_linear()) {
+        const v1::Linear& linear = op.linear();
+        held_.matrix_of[b][i] = Matrix(linear.weight(), linear.input_form(), linear.segment_ends());
+      }
+      if (op.has_moe()) held_.stacks_of[{b, i}] = Stacks(op.moe());
     });
     EachOperation([this](std::uint32_t b, std::uint32_t i, const v1::Operation& op) {
       if (op.has_embed()) held_.matrix_of[b][i] = Table(op.embed());
+      if (op.has_moe()) return AddVectors(op.moe());
       VisitWeights(op, [&](std::uint32_t weight) {
         if (op.has_embed() || (op.has_linear() && weight == op.linear().weight())) return;
         AddVector(weight);
@@ -55,17 +61,32 @@ class Collector {
     return static_cast<std::uint32_t>(held_.items.size() - 1);
   }
 
-  std::uint32_t Matrix(const v1::Linear& linear) {
+  template <typename Ends>
+  std::uint32_t Matrix(std::uint32_t weight, v1::InputForm form, const Ends& segment_ends) {
     HeldWeight item;
     item.form = HeldForm::kMatrix;
-    item.weight = linear.weight();
-    item.input_form = linear.input_form();
-    item.segment_ends.assign(linear.segment_ends().begin(), linear.segment_ends().end());
+    item.weight = weight;
+    item.input_form = form;
+    item.segment_ends.assign(segment_ends.begin(), segment_ends.end());
     const auto [found, fresh] =
         matrices_.try_emplace({item.weight, item.input_form, item.segment_ends}, kNone);
     if (fresh) found->second = Add(item);
     if (matrix_with_weight_[item.weight] == kNone) matrix_with_weight_[item.weight] = found->second;
     return found->second;
+  }
+
+  HeldStacks Stacks(const v1::Moe& moe) {
+    HeldStacks stacks;
+    for (const std::uint32_t weight : moe.gate()) {
+      stacks.gate.push_back(Matrix(weight, moe.input_form(), moe.width_segment_ends()));
+    }
+    for (const std::uint32_t weight : moe.up()) {
+      stacks.up.push_back(Matrix(weight, moe.input_form(), moe.width_segment_ends()));
+    }
+    for (const std::uint32_t weight : moe.down()) {
+      stacks.down.push_back(Matrix(weight, moe.inner_form(), moe.inner_segment_ends()));
+    }
+    return stacks;
   }
 
   std::uint32_t Table(const v1::Embed& embed) {
@@ -77,6 +98,15 @@ class Collector {
       item = Add(rows);
     }
     return item;
+  }
+
+  // Not by their indices: a weight may be both a matrix and a vector of one mixture.
+  void AddVectors(const v1::Moe& moe) {
+    if (moe.has_selection_bias()) AddVector(moe.selection_bias());
+    if (moe.has_gate_bias()) AddVector(moe.gate_bias());
+    if (moe.has_up_bias()) AddVector(moe.up_bias());
+    if (moe.has_down_bias()) AddVector(moe.down_bias());
+    if (moe.has_expert_scale()) AddVector(moe.expert_scale());
   }
 
   void AddVector(std::uint32_t weight) {
@@ -124,13 +154,19 @@ std::uint64_t HeldBytes(const v1::Program& program, const HeldWeight& item) {
   if (item.form != HeldForm::kMatrix) return Aligned(WeightBytes(weight));
   const kernels::EncodingInfo& info = *FindEncoding(weight.encoding());
   const std::uint64_t block_bytes = info.block_bytes + UnpackedScales(weight.encoding());
-  const std::uint64_t panels = (WeightRows(weight) + kPanelRows - 1) / kPanelRows;
-  return Aligned(panels * kPanelRows * (weight.shape(1) / info.block_values) * block_bytes);
+  const int dims = weight.shape_size();
+  const std::uint64_t outputs = weight.shape(dims - 2);
+  const std::uint64_t panels = (outputs + kPanelRows - 1) / kPanelRows;
+  const std::uint64_t matrix =
+      Aligned(panels * kPanelRows * (weight.shape(dims - 1) / info.block_values) * block_bytes);
+  return WeightRows(weight) / outputs * matrix;
 }
 
 std::uint64_t HeldBytes(const v1::Program& program, const HeldWeights& held) {
   std::uint64_t bytes = 0;
-  for (const HeldWeight& item : held.items) bytes += HeldBytes(program, item);
+  for (const HeldWeight& item : held.items) {
+    bytes = std::min(bytes + HeldBytes(program, item), kTooMuch);
+  }
   return bytes;
 }
 

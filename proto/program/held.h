@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "bramble/v1/program.pb.h"
@@ -9,7 +11,8 @@ namespace bramble::program {
 
 // In what form a worker keeps a weight.
 enum class HeldForm : std::uint8_t {
-  kMatrix,  // packed for products with `input_form`; rows can be taken back out of it
+  kMatrix,  // packed for products with `input_form`, matrix by matrix where there are several; rows
+            // can be taken back out of it
   kRows,    // encoded, as in the file: a table that no linear of the worker uses
   kVector,  // F32 numbers
 };
@@ -23,12 +26,21 @@ struct HeldWeight {
   std::vector<std::uint32_t> segment_ends;                // kMatrix
 };
 
+// The items of a mixture of experts, in the order of its lists of weights; no gate: empty.
+struct HeldStacks {
+  std::vector<std::uint32_t> gate;
+  std::vector<std::uint32_t> up;
+  std::vector<std::uint32_t> down;
+};
+
 // Where each use of a weight finds it.
 struct HeldWeights {
   std::vector<HeldWeight> items;
   // The item of a linear's weight, of a table: [block - first_block][operation]; kNone (schedule.h)
   // for other operations.
   std::vector<std::vector<std::uint32_t>> matrix_of;
+  // Of (block - first_block, operation), if it is a mixture of experts.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, HeldStacks> stacks_of;
   // The item of a vector: [weight], or kNone.
   std::vector<std::uint32_t> vector_of;
 };
@@ -39,7 +51,7 @@ HeldWeights HoldWeights(const v1::Program& program, std::uint32_t first_block,
                         std::uint32_t block_count);
 
 // Bytes of memory of an item, rounded up to a multiple of 64; at least what any kernel's packed
-// form takes.
+// form takes. A sum beyond 2^62 is given as 2^62.
 std::uint64_t HeldBytes(const v1::Program& program, const HeldWeight& item);
 std::uint64_t HeldBytes(const v1::Program& program, const HeldWeights& held);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proto/program/held.h"
+#include "proto/program/moe.h"
 #include "proto/program/plan_buffers.h"
 #include "proto/program/schedule.h"
 
@@ -43,10 +44,14 @@ PageLayout LayOutPages(const v1::Program& program, const v1::Limits& limits) {
   return layout;
 }
 
-std::uint64_t ThreadScratchBytes(const v1::Program& program) {
+std::uint64_t ThreadScratchBytes(const v1::Program& program, const v1::Limits& limits) {
   std::uint64_t floats = 0;
   for (const v1::Block& block : program.blocks()) {
     for (const v1::Operation& op : block.operations()) {
+      if (op.has_moe()) {
+        const v1::RowKind rows = block.values(static_cast<int>(op.outputs(0))).rows();
+        floats = std::max(floats, MoeScratchFloats(op.moe(), MostRows(rows, limits)));
+      }
       if (!op.has_attention()) continue;
       const v1::KeyValueCache& kv =
           program.caches(static_cast<int>(op.attention().cache())).key_value();
@@ -91,7 +96,7 @@ MemoryNeed Memory(const v1::Program& program, const v1::Limits& limits) {
   need.cache_bytes = Multiply(LayOutPages(program, limits).page_bytes, limits.pages());
   const std::uint64_t parts[] = {
       PlanBuffers(MakeSchedule(program), limits).bytes,
-      Multiply(ThreadScratchBytes(program), kMaxThreads),
+      Multiply(ThreadScratchBytes(program, limits), kMaxThreads),
       Multiply(SamplerBytes(program), SamplerCount(program, limits)),
       Multiply(SequenceBytes(program, limits), limits.max_sequences()),
       Multiply(kRowBytes, std::uint64_t{limits.max_rows()} + limits.max_outputs()),

@@ -37,8 +37,8 @@ PageLayout LayOutPages(const v1::Program& program, const v1::Limits& limits);
 // Threads for which there is scratch; a worker uses no more.
 constexpr std::uint64_t kMaxThreads = 64;
 
-// Bytes of scratch of one thread (attention).
-std::uint64_t ThreadScratchBytes(const v1::Program& program);
+// Bytes of scratch of one thread (attention, mixtures of experts).
+std::uint64_t ThreadScratchBytes(const v1::Program& program, const v1::Limits& limits);
 
 // How many outputs are sampled at the same time, and the scratch of each.
 std::uint64_t SamplerCount(const v1::Program& program, const v1::Limits& limits);

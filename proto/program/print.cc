@@ -3,6 +3,7 @@
 #include <iomanip>
 #include <sstream>
 
+#include "proto/program/moe.h"
 #include "proto/program/references.h"
 #include "proto/program/weights.h"
 
@@ -134,6 +135,7 @@ class Printer {
         text << "rope(" << Lower(v1::Rope::Style_Name(op.rope().style()), "STYLE_") << ", "
              << op.rope().heads() << " heads of " << op.rope().head_dim() << ", "
              << op.rope().dims() << " turn";
+        if (op.rope().first() > 0) text << " from " << op.rope().first();
         break;
       case v1::Operation::kAttention:
         text << AttentionText(op.attention());
@@ -152,6 +154,9 @@ class Printer {
         text << "gather(" << Lower(v1::Gather::Kind_Name(op.gather().kind()), "KIND_");
         if (op.gather().kind() == v1::Gather::KIND_SLICE) text << " from " << op.gather().from();
         break;
+      case v1::Operation::kMoe:
+        text << MoeText(op.moe());
+        break;
       case v1::Operation::kSample:
         text << "sample(";
         if (op.sample().limit() != 0) text << "ids below " << op.sample().limit();
@@ -160,6 +165,27 @@ class Printer {
         text << "?(";
     }
     return text.str() + ")";
+  }
+
+  std::string MoeText(const v1::Moe& moe) const {
+    const MoeShape shape = ShapeOf(program_, moe);
+    std::ostringstream text;
+    text << "moe(" << moe.experts_per_row() << " of " << moe.experts() << " experts, "
+         << Lower(v1::Moe::Score_Name(moe.score()), "SCORE_");
+    if (moe.groups() > 0) {
+      text << ", " << moe.groups_per_row() << " of " << moe.groups() << " groups by "
+           << Lower(v1::Moe::GroupScore_Name(moe.group_score()), "GROUP_SCORE_");
+    }
+    if (moe.has_selection_bias()) text << ", bias";
+    if (moe.renormalize()) text << ", renormalized";
+    if (moe.scale() != 1) text << ", scale " << moe.scale();
+    text << ", " << (moe.gate_size() > 0 ? "gate " : "")
+         << Lower(v1::Function_Name(moe.function()), "FUNCTION_");
+    text << ", " << FindEncoding(program_.weights(static_cast<int>(moe.up(0))).encoding())->name
+         << " [" << shape.inner << ", " << shape.width << "], "
+         << FindEncoding(program_.weights(static_cast<int>(moe.down(0))).encoding())->name
+         << (moe.input_form() == v1::INPUT_FORM_A8_32 ? ", a8/32" : ", f32");
+    return text.str();
   }
 
   std::string AttentionText(const v1::Attention& attention) const {

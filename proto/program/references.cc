@@ -10,6 +10,19 @@ void MapAttentionWeights(v1::Attention& attention, const IndexMap& map) {
   if (attention.has_sinks()) attention.set_sinks(map(attention.sinks()));
 }
 
+using Indices = google::protobuf::RepeatedField<std::uint32_t>;
+
+void MapMoeWeights(v1::Moe& moe, const IndexMap& map) {
+  for (Indices* stack : {moe.mutable_gate(), moe.mutable_up(), moe.mutable_down()}) {
+    for (std::uint32_t& index : *stack) index = map(index);
+  }
+  if (moe.has_selection_bias()) moe.set_selection_bias(map(moe.selection_bias()));
+  if (moe.has_gate_bias()) moe.set_gate_bias(map(moe.gate_bias()));
+  if (moe.has_up_bias()) moe.set_up_bias(map(moe.up_bias()));
+  if (moe.has_down_bias()) moe.set_down_bias(map(moe.down_bias()));
+  if (moe.has_expert_scale()) moe.set_expert_scale(map(moe.expert_scale()));
+}
+
 }  // namespace
 
 void MapWeights(v1::Operation& operation, const IndexMap& map) {
@@ -39,6 +52,9 @@ void MapWeights(v1::Operation& operation, const IndexMap& map) {
     }
     case v1::Operation::kAttention:
       MapAttentionWeights(*operation.mutable_attention(), map);
+      break;
+    case v1::Operation::kMoe:
+      MapMoeWeights(*operation.mutable_moe(), map);
       break;
     default:
       break;

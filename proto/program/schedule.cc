@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "proto/program/moe.h"
 
 namespace bramble::program {
 namespace {
@@ -119,6 +120,7 @@ class Builder {
     if (op.has_linear()) PrepareLinear(op.linear(), b, i, inputs, placement);
     if (op.has_rope()) inputs.push_back(AnglesFor(b, i));
     if (op.has_attention()) PrepareAttention(op.attention(), b, i, inputs, placement);
+    if (op.has_moe()) PrepareMoe(op.moe(), b, i, inputs);
     for (const std::uint32_t tensor : inputs) Read(tensor, placement);
     node.level = placement.level;
     for (const std::uint32_t tensor : inputs) Touch(tensor, node.level);
@@ -135,15 +137,19 @@ class Builder {
   // The input is quantized (or looked through) once, by a node of its own.
   void PrepareLinear(const v1::Linear& linear, std::uint32_t b, std::uint32_t i,
                      std::vector<std::uint32_t>& inputs, Placement& placement) {
-    const std::uint32_t source = inputs[0];
     if (linear.input_form() == v1::INPUT_FORM_F32) {
-      placement.level = std::max(placement.level, InspectOnce(source, b, i) + 1);
-      return;
+      placement.level = std::max(placement.level, InspectOnce(inputs[0], b, i) + 1);
+    } else {
+      inputs[0] = QuantizeOnce(inputs[0], b, i);
     }
+  }
+
+  // The quantized form of a tensor.
+  std::uint32_t QuantizeOnce(std::uint32_t source, std::uint32_t b, std::uint32_t i) {
     if (schedule_.quantized[source] == kNone) {
       const Tensor input = schedule_.tensors[source];
       const std::uint32_t form =
-          AddTensor(std::uint64_t{input.width} / 32 * kA8GroupBytes, input.rows, input.width);
+          AddTensor(FormRowBytes(v1::INPUT_FORM_A8_32, input.width), input.rows, input.width);
       schedule_.quantized[source] = form;
       Node node = RowNode(NodeKind::kQuantize, b, i, {source});
       if (FollowsAttention(source)) node.level = input.first;
@@ -152,7 +158,54 @@ class Builder {
       Write(form, AddNode(node, true));
       Touch(source, node.level);
     }
-    inputs[0] = schedule_.quantized[source];
+    return schedule_.quantized[source];
+  }
+
+  // The nodes before a mixture's last one, which will read `inputs`.
+  void PrepareMoe(const v1::Moe& moe, std::uint32_t b, std::uint32_t i,
+                  std::vector<std::uint32_t>& inputs) {
+    const std::uint32_t x = inputs[0];
+    const MoeShape shape = ShapeOf(program_, moe);
+    ExpertTensors experts;
+    std::uint32_t known_level = 0;  // from here on x is known to be finite
+    if (moe.input_form() == v1::INPUT_FORM_F32) {
+      experts.input = x;
+      known_level = InspectOnce(x, b, i) + 1;
+    } else {
+      experts.input = QuantizeOnce(x, b, i);
+    }
+    Node node;
+    node.block = b;
+    node.operation = i;
+    node.kind = NodeKind::kRoute;
+    node.source = inputs[1];
+    experts.choices = AddWaiting(node, {inputs[1]}, ChoicesRowBytes(moe));
+    node.kind = NodeKind::kSort;
+    experts.plan = AddWaiting(node, {experts.choices}, ExpertPlanRowBytes(moe));
+    node.level = known_level;
+    node.source = x;
+    const std::uint64_t slots = moe.experts_per_row();
+    node.kind = NodeKind::kCollect;
+    experts.collected = AddWaiting(node, {experts.plan, experts.input},
+                                   slots * FormRowBytes(moe.input_form(), shape.width));
+    node.kind = NodeKind::kExpand;
+    experts.expanded = AddWaiting(node, {experts.plan, experts.input, experts.collected},
+                                  slots * FormRowBytes(moe.inner_form(), shape.inner));
+    schedule_.experts_of[{b, i}] = experts;
+    inputs = {experts.plan, experts.expanded};
+  }
+
+  // Adds a node that waits for all of `sources` and for its level, and what it writes.
+  std::uint32_t AddWaiting(Node node, const std::vector<std::uint32_t>& sources,
+                           std::uint64_t row_bytes) {
+    Placement placement;
+    placement.level = node.level;
+    for (const std::uint32_t source : sources) Read(source, placement);
+    node.level = placement.level;
+    for (const std::uint32_t source : sources) Touch(source, node.level);
+    node.tensor = AddTensor(row_bytes, schedule_.tensors[node.source].rows, 0);
+    Write(node.tensor, AddNode(node, false));
+    return node.tensor;
   }
 
   // True if an attention writes the tensor, and each of its key-value heads writes whole groups
@@ -284,6 +337,10 @@ bool IsRowWise(const v1::Operation& operation) {
     default:
       return false;
   }
+}
+
+std::uint64_t FormRowBytes(v1::InputForm form, std::uint64_t width) {
+  return Aligned(form == v1::INPUT_FORM_A8_32 ? width / 32 * kA8GroupBytes : width * sizeof(float));
 }
 
 Schedule MakeSchedule(const v1::Program& program) { return Builder(program).Build(); }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "bramble/v1/program.pb.h"
@@ -14,6 +16,11 @@ enum class NodeKind : std::uint8_t {
   kInspect,   // that a value which linears read as f32 is finite
   kAppend,    // an attention's keys and values go into its cache
   kAngles,    // cosines and sines for the rotary operations with the same frequencies
+  // Of a mixture of experts, whose operation itself multiplies with down and sums:
+  kRoute,    // chooses each row's experts
+  kSort,     // sorts the pairs of row and expert by expert
+  kCollect,  // copies the rows of an expert side by side where it has more than two
+  kExpand,   // gate, up and activation
 };
 
 constexpr std::uint32_t kNone = 0xffffffffU;
@@ -40,6 +47,15 @@ struct Tensor {
   std::uint32_t producer = kNone;  // the node that writes it; kNone: it enters
 };
 
+// What the nodes of a mixture of experts hand on: tensors.
+struct ExpertTensors {
+  std::uint32_t input = kNone;      // what gate and up read
+  std::uint32_t choices = kNone;    // ChoicesRowBytes (moe.h)
+  std::uint32_t plan = kNone;       // ExpertPlanRowBytes; one for all rows
+  std::uint32_t collected = kNone;  // rows of `input`, by slot
+  std::uint32_t expanded = kNone;   // what down reads, by slot
+};
+
 // The order in which a worker runs a checked program, in levels with a barrier between. Both the
 // count of memory and the executor rest on it. Chains that treat each row by itself (norm, rope,
 // add, gate, quantize, ...) share one level, so a layer of a usual transformer takes eight.
@@ -52,7 +68,12 @@ struct Schedule {
   std::vector<std::uint32_t> quantized;               // [tensor]: its a8/32 form, or kNone
   std::vector<std::uint32_t> of_stream;               // [stream]
   std::vector<std::vector<std::uint32_t>> angles_of;  // [block][operation]: of a rope, or kNone
+  std::map<std::pair<std::uint32_t, std::uint32_t>, ExpertTensors>
+      experts_of;  // of (block, operation), if it is a mixture
 };
+
+// Bytes of a row of `width` numbers in the form that products take, a multiple of 64.
+std::uint64_t FormRowBytes(v1::InputForm form, std::uint64_t width);
 
 // Requires a checked program. Pure; any thread.
 Schedule MakeSchedule(const v1::Program& program);

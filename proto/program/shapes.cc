@@ -1,85 +1,16 @@
 #include "proto/program/shapes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <initializer_list>
 
 #include "proto/program/limits.h"
+#include "proto/program/moe.h"
+#include "proto/program/shape_rules.h"
 #include "proto/program/weights.h"
 
 namespace bramble::program {
 namespace {
-
-Status Count(const char* what, int have, int want) {
-  if (have == want) return {};
-  return Invalid("has ", have, " ", what, ", needs ", want);
-}
-
-Status Operands(const Site& site, int inputs, int outputs) {
-  RETURN_IF_ERROR(Count("inputs", site.op.inputs_size(), inputs));
-  return Count("outputs", site.op.outputs_size(), outputs);
-}
-
-Status Width(const char* what, const v1::Value& value, std::uint64_t want) {
-  if (value.width() == want) return {};
-  return Invalid(what, " is ", value.width(), " wide, must be ", want);
-}
-
-Status Rows(const char* what, const v1::Value& value, v1::RowKind want) {
-  if (value.rows() == want) return {};
-  return Invalid(what, " has rows of kind ", v1::RowKind_Name(value.rows()), ", must be ",
-                 v1::RowKind_Name(want));
-}
-
-// One output shaped like each of the inputs.
-Status SameShapes(const Site& site, int inputs) {
-  RETURN_IF_ERROR(Operands(site, inputs, 1));
-  for (int i = 0; i < inputs; ++i) {
-    RETURN_IF_ERROR(Width("an input", site.in(i), site.out(0).width()));
-    RETURN_IF_ERROR(Rows("an input", site.in(i), site.out(0).rows()));
-  }
-  return {};
-}
-
-// The weight at `index`, which comes from a program and may be anything.
-Result<const v1::Weight*> WeightAt(const Site& site, const char* what, std::uint32_t index) {
-  if (index >= static_cast<std::uint32_t>(site.program.weights_size())) {
-    return Invalid(what, " is weight ", index, ", the program has ", site.program.weights_size());
-  }
-  return &site.program.weights(static_cast<int>(index));
-}
-
-// A vector of `want` numbers in F32.
-Status Vector(const Site& site, const char* what, std::uint32_t index, std::uint64_t want) {
-  ASSIGN_OR_RETURN(const v1::Weight* weight, WeightAt(site, what, index));
-  if (weight->encoding() != v1::ENCODING_F32) {
-    return Invalid(what, " is in ", v1::Encoding_Name(weight->encoding()), ", must be in F32");
-  }
-  if (weight->shape_size() != 1 || weight->shape(0) != want) {
-    return Invalid(what, " has the shape ", ShapeText(*weight), ", must have [", want, "]");
-  }
-  return {};
-}
-
-Status Positive(const char* what, float value) {
-  if (std::isfinite(value) && value > 0) return {};
-  return Invalid(what, " is ", value, ", must be finite and above 0");
-}
-
-Status AtLeastZero(const char* what, float value) {
-  if (std::isfinite(value) && value >= 0) return {};
-  return Invalid(what, " is ", value, ", must be finite and at least 0");
-}
-
-Status KnownFunction(v1::Function function) {
-  if (function != v1::FUNCTION_UNSPECIFIED && v1::Function_IsValid(function)) return {};
-  return Invalid("function ", static_cast<int>(function), " does not exist");
-}
-
-template <typename... Parts>
-Status NotRun(const Parts&... parts) {
-  return Unimplemented(parts..., " is not run by this version");
-}
 
 Status CheckEmbed(const Site& site) {
   const v1::Embed& embed = site.op.embed();
@@ -112,24 +43,6 @@ Status CheckEmbed(const Site& site) {
   return {};
 }
 
-Status CheckSegments(const v1::Linear& linear, std::uint64_t inputs, std::uint64_t block) {
-  const int count = linear.segment_ends_size();
-  if (count < 1 || count > kMaxSegments) {
-    return Invalid("has ", count, " segment_ends, must have 1 to ", kMaxSegments);
-  }
-  std::uint64_t begin = 0;
-  for (int i = 0; i < count; ++i) {
-    const std::uint64_t end = linear.segment_ends(i);
-    if (end <= begin) return Invalid("segment_ends do not rise at ", end);
-    if (i + 1 < count && (end % block != 0 || end % 32 != 0)) {
-      return Invalid("segment end ", end, " is not a multiple of 32 and of the block of ", block);
-    }
-    begin = end;
-  }
-  if (begin != inputs) return Invalid("segment_ends end at ", begin, ", inputs at ", inputs);
-  return {};
-}
-
 Status CheckLinear(const Site& site) {
   const v1::Linear& linear = site.op.linear();
   RETURN_IF_ERROR(Operands(site, 1, 1));
@@ -144,20 +57,8 @@ Status CheckLinear(const Site& site) {
   if (linear.has_bias()) {
     RETURN_IF_ERROR(Vector(site, "bias", linear.bias(), weight->shape(0)));
   }
-  const kernels::EncodingInfo& info = *FindEncoding(weight->encoding());
-  switch (linear.input_form()) {
-    case v1::INPUT_FORM_F32:
-      break;
-    case v1::INPUT_FORM_A8_32:
-      if (!info.takes_a8) return Invalid("weights in ", info.name, " take no A8_32 input");
-      if (weight->shape(1) % 32 != 0) {
-        return Invalid(weight->shape(1), " inputs are not a multiple of 32, as A8_32 needs");
-      }
-      break;
-    default:
-      return Invalid("input_form ", static_cast<int>(linear.input_form()), " does not exist");
-  }
-  return CheckSegments(linear, weight->shape(1), info.block_values);
+  RETURN_IF_ERROR(InputFormFits(linear.input_form(), *weight));
+  return Segments("segment_ends", linear.segment_ends(), *weight);
 }
 
 Status CheckNorm(const Site& site) {
@@ -194,6 +95,10 @@ Status CheckRope(const Site& site) {
   RETURN_IF_ERROR(Width("the output", site.out(0), std::uint64_t{rope.heads()} * rope.head_dim()));
   if (rope.dims() == 0 || rope.dims() % 2 != 0 || rope.dims() > rope.head_dim()) {
     return Invalid("dims is ", rope.dims(), ", must be even and 2 to head_dim ", rope.head_dim());
+  }
+  if (rope.first() > rope.head_dim() - rope.dims()) {
+    return Invalid("first is ", rope.first(), ", at most ", rope.head_dim() - rope.dims(),
+                   " leaves room for ", rope.dims(), " dims");
   }
   RETURN_IF_ERROR(Positive("magnitude", rope.magnitude()));
   if (rope.has_long_frequencies() || rope.long_from() != 0) return NotRun("long_frequencies");
@@ -232,30 +137,56 @@ Status CheckArithmetic(const Site& site) {
   }
 }
 
+// The width of a value's groups.
+Result<std::uint64_t> GroupWidth(const char* what, const v1::Value& value, std::uint64_t groups) {
+  if (value.width() % groups == 0) return value.width() / groups;
+  return Invalid(what, " of ", value.width(), " is not ", groups, " equal groups");
+}
+
 Status CheckConcatenate(const Site& site) {
+  const v1::Gather& gather = site.op.gather();
+  const std::uint64_t groups = std::max(1U, gather.groups());
   if (site.op.inputs_size() == 0) return Invalid("has no inputs");
   RETURN_IF_ERROR(Count("outputs", site.op.outputs_size(), 1));
-  std::uint64_t width = 0;
+  std::uint64_t width = 0;  // of a group
+  int repeated = 0;         // inputs seen so far
   for (int i = 0; i < site.op.inputs_size(); ++i) {
     RETURN_IF_ERROR(Rows("an input", site.in(i), site.out(0).rows()));
-    width += site.in(i).width();
+    if (repeated < gather.repeated_inputs_size() &&
+        gather.repeated_inputs(repeated) == static_cast<std::uint32_t>(i)) {
+      ++repeated;
+      width += site.in(i).width();
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::uint64_t part, GroupWidth("an input", site.in(i), groups));
+    width += part;
   }
-  return Width("the output", site.out(0), width);
+  if (repeated != gather.repeated_inputs_size()) {
+    return Invalid("repeated_inputs are not rising places of its ", site.op.inputs_size(),
+                   " inputs");
+  }
+  return Width("the output", site.out(0), width * groups);
 }
 
 Status CheckSlice(const Site& site) {
+  const std::uint64_t groups = std::max(1U, site.op.gather().groups());
   RETURN_IF_ERROR(Operands(site, 1, 1));
   RETURN_IF_ERROR(Rows("the output", site.out(0), site.in(0).rows()));
-  const std::uint64_t end = std::uint64_t{site.op.gather().from()} + site.out(0).width();
-  if (end <= site.in(0).width()) return {};
-  return Invalid("the slice ends at column ", end, ", the input has ", site.in(0).width());
+  ASSIGN_OR_RETURN(const std::uint64_t from, GroupWidth("the input", site.in(0), groups));
+  ASSIGN_OR_RETURN(const std::uint64_t to, GroupWidth("the output", site.out(0), groups));
+  const std::uint64_t end = std::uint64_t{site.op.gather().from()} + to;
+  if (end <= from) return {};
+  return Invalid("the slice ends at column ", end, ", the input has ", from);
 }
 
 Status CheckGather(const Site& site) {
   const v1::Gather& gather = site.op.gather();
-  if (gather.groups() > 1) return NotRun("a gather within groups");
+  if (gather.kind() != v1::Gather::KIND_CONCATENATE && gather.repeated_inputs_size() != 0) {
+    return Invalid("repeated_inputs belong to KIND_CONCATENATE");
+  }
   switch (gather.kind()) {
     case v1::Gather::KIND_OUTPUTS:
+      if (gather.groups() > 1) return Invalid("groups belong to KIND_SLICE and KIND_CONCATENATE");
       RETURN_IF_ERROR(Operands(site, 1, 1));
       RETURN_IF_ERROR(Rows("the input", site.in(0), v1::ROW_KIND_TOKEN));
       RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_OUTPUT));
@@ -362,7 +293,7 @@ constexpr OperationRow kOperations[] = {
     {v1::Operation::kArithmetic, "arithmetic", CheckArithmetic},
     {v1::Operation::kGather, "gather", CheckGather},
     {v1::Operation::kSample, "sample", CheckSample},
-    {v1::Operation::kMoe, "moe", Refuse},
+    {v1::Operation::kMoe, "moe", CheckMoe},
     {v1::Operation::kConvolution, "convolution", Refuse},
     {v1::Operation::kPool, "pool", Refuse},
     {v1::Operation::kResize, "resize", Refuse},

@@ -38,7 +38,7 @@ TEST(CheckProgram, LetsAValidProgramPass) {
 }
 
 TEST(CheckProgram, LetsEveryVariationOfTheSmallProgramPass) {
-  testing::SmallModel models[5];
+  testing::SmallModel models[8];
   models[1].encoding = v1::ENCODING_Q4_0;
   models[1].input_form = v1::INPUT_FORM_A8_32;
   models[1].cache_encoding = v1::ENCODING_F16;
@@ -48,6 +48,13 @@ TEST(CheckProgram, LetsEveryVariationOfTheSmallProgramPass) {
   models[3].biases = true;
   models[3].norm = v1::Norm::KIND_LAYER;
   models[4].slopes_and_sinks = true;
+  for (int i = 5; i < 8; ++i) models[i].moe = testing::SmallExperts();
+  models[6].biases = true;
+  models[6].selection_bias = true;
+  models[6].expert_scale = true;
+  models[7].expert_gates = false;
+  models[7].encoding = v1::ENCODING_Q8_0;
+  models[7].input_form = v1::INPUT_FORM_A8_32;
   for (const testing::SmallModel& model : models) {
     const Status status = CheckProgram(MakeSmallProgram(model).program);
     EXPECT_TRUE(status.ok()) << status.message();
@@ -444,7 +451,6 @@ TEST(CheckProgram, RefusesLiesOfTheOthers) {
 
 TEST(CheckProgram, RefusesByNameWhatThisVersionDoesNotRun) {
   const std::pair<const char*, std::function<void(v1::Operation&)>> kinds[] = {
-      {"moe", [](auto& op) { op.mutable_moe(); }},
       {"convolution", [](auto& op) { op.mutable_convolution(); }},
       {"pool", [](auto& op) { op.mutable_pool(); }},
       {"resize", [](auto& op) { op.mutable_resize(); }},

@@ -33,6 +33,11 @@ struct SmallModel {
   bool learned_positions = false;
   bool biases = false;
   bool slopes_and_sinks = false;
+  // With experts: what the feed-forward networks are, but for their weights, forms and segments.
+  v1::Moe moe;
+  bool selection_bias = false;
+  bool expert_scale = false;
+  bool expert_gates = true;
   v1::Norm::Kind norm = v1::Norm::KIND_RMS;
   v1::Rope::Style rope = v1::Rope::STYLE_HALF;
   unsigned seed = 1;
@@ -102,15 +107,20 @@ class SmallProgramBuilder {
   }
 
   std::uint32_t Matrix(const std::string& name, std::uint32_t outputs, std::uint32_t inputs) {
+    return Matrices(name, {outputs, inputs});
+  }
+
+  std::uint32_t Matrices(const std::string& name, const std::vector<std::uint64_t>& shape) {
+    std::size_t count = 1;
+    for (const std::uint64_t n : shape) count *= n;
     if (model_.encoding == v1::ENCODING_F32) {
-      const float spread = 1.7F / std::sqrt(static_cast<float>(inputs));
-      return AddWeight(name, v1::ENCODING_F32, {outputs, inputs},
-                       Floats(std::size_t{outputs} * inputs, 0, spread));
+      const float spread = 1.7F / std::sqrt(static_cast<float>(shape.back()));
+      return AddWeight(name, v1::ENCODING_F32, shape, Floats(count, 0, spread));
     }
     const kernels::EncodingInfo& info =
         *kernels::FindEncoding(static_cast<kernels::Encoding>(model_.encoding));
-    return AddWeight(name, model_.encoding, {outputs, inputs},
-                     Blocks(std::size_t{outputs} * inputs / info.block_values, info.block_bytes));
+    return AddWeight(name, model_.encoding, shape,
+                     Blocks(count / info.block_values, info.block_bytes));
   }
 
   std::uint32_t Vector(const std::string& name, std::uint32_t count, float middle, float spread) {
@@ -284,6 +294,10 @@ class SmallProgramBuilder {
 
   void AddFeedForward(const std::string& name, std::uint32_t h) {
     const std::uint32_t m = Norm("ffn_norm", h, model_.width, 1);
+    if (model_.moe.experts() > 0) {
+      AddExperts(name, m);
+      return Leave(Combine("ffn_add", v1::Arithmetic::KIND_ADD, h, last_));
+    }
     const std::uint32_t gate =
         Linear("ffn_gate", m, Matrix(name + ".gate", model_.inner, model_.width), model_.inner,
                model_.width);
@@ -294,6 +308,57 @@ class SmallProgramBuilder {
         Linear("ffn_down", last_, Matrix(name + ".down", model_.width, model_.inner), model_.width,
                model_.inner);
     Leave(Combine("ffn_add", v1::Arithmetic::KIND_ADD, h, down));
+  }
+
+  // A stack in several weights: some experts together, the others alone.
+  void AddStack(const std::string& name, std::uint32_t together, std::uint32_t outputs,
+                std::uint32_t inputs, google::protobuf::RepeatedField<std::uint32_t>* stack) {
+    if (together > 0) stack->Add(Matrices(name, {together, outputs, inputs}));
+    for (std::uint32_t e = together; e < model_.moe.experts(); ++e) {
+      stack->Add(Matrix(name + "." + std::to_string(e), outputs, inputs));
+    }
+  }
+
+  std::uint32_t ExpertVectors(const std::string& name, std::uint32_t width) {
+    const std::uint32_t experts = model_.moe.experts();
+    return AddWeight(name, v1::ENCODING_F32, {experts, width},
+                     Floats(std::size_t{experts} * width, 0, 0.1F));
+  }
+
+  void AddExperts(const std::string& name, std::uint32_t m) {
+    const std::uint32_t experts = model_.moe.experts();
+    const std::uint32_t logits =
+        Linear("router", m,
+               AddWeight(name + ".router", v1::ENCODING_F32, {experts, model_.width},
+                         Floats(std::size_t{experts} * model_.width, 0, 0.3F)),
+               experts, model_.width);
+    block_->mutable_operations(block_->operations_size() - 1)
+        ->mutable_linear()
+        ->set_input_form(v1::INPUT_FORM_F32);
+    v1::Moe moe = model_.moe;
+    if (model_.expert_gates) {
+      AddStack(name + ".gate", experts, model_.inner, model_.width, moe.mutable_gate());
+    }
+    AddStack(name + ".up", 0, model_.inner, model_.width, moe.mutable_up());
+    AddStack(name + ".down", experts / 2, model_.width, model_.inner, moe.mutable_down());
+    if (model_.biases) {
+      if (model_.expert_gates) {
+        moe.set_gate_bias(ExpertVectors(name + ".gate_bias", model_.inner));
+      }
+      moe.set_up_bias(ExpertVectors(name + ".up_bias", model_.inner));
+      moe.set_down_bias(ExpertVectors(name + ".down_bias", model_.width));
+    }
+    if (model_.selection_bias) {
+      moe.set_selection_bias(Vector(name + ".selection_bias", experts, 0, 0.2F));
+    }
+    if (model_.expert_scale) moe.set_expert_scale(Vector(name + ".scale", experts, 1, 0.2F));
+    moe.set_input_form(model_.input_form);
+    moe.set_inner_form(model_.input_form);
+    for (std::uint32_t end = 32; end < model_.width; end += 32) moe.add_width_segment_ends(end);
+    moe.add_width_segment_ends(model_.width);
+    for (std::uint32_t end = 32; end < model_.inner; end += 32) moe.add_inner_segment_ends(end);
+    moe.add_inner_segment_ends(model_.inner);
+    *Add("experts", {m, logits}, model_.width).mutable_moe() = moe;
   }
 
   std::uint32_t Frequencies() {
@@ -340,6 +405,18 @@ class SmallProgramBuilder {
   std::uint32_t stream_ = 0;
   std::uint32_t last_ = 0;
 };
+
+// Two of six experts, chosen after a softmax.
+inline v1::Moe SmallExperts() {
+  v1::Moe moe;
+  moe.set_experts(6);
+  moe.set_experts_per_row(2);
+  moe.set_score(v1::Moe::SCORE_SOFTMAX_THEN_TOP);
+  moe.set_scale(1);
+  moe.set_function(v1::FUNCTION_SILU);
+  moe.set_sum_groups(6);
+  return moe;
+}
 
 inline SmallProgram MakeSmallProgram(const SmallModel& model = {}) {
   return SmallProgramBuilder(model).Build();

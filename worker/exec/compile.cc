@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "worker/exec/expert_tasks.h"
 #include "worker/exec/matrix_tasks.h"
 #include "worker/exec/row_operations.h"
 #include "worker/exec/sampler.h"
@@ -36,8 +37,21 @@ class LevelCompiler {
       if (op.has_attention()) return AddTask(BindAttention(binder_, node, QuantizerOf(node)));
       if (op.has_sample()) return AddTask(BindSample(binder_, index));
     }
+    if (IsOfExperts(node)) return AddTask(BindExperts(binder_, index));
     const bool tokens = RowsOf(node) == v1::ROW_KIND_TOKEN;
     (tokens ? token_rows_ : output_rows_).push_back(BindRowOperation(binder_, index));
+  }
+
+  bool IsOfExperts(const Node& node) const {
+    switch (node.kind) {
+      case NodeKind::kRoute:
+      case NodeKind::kSort:
+      case NodeKind::kCollect:
+      case NodeKind::kExpand:
+        return true;
+      default:
+        return node.kind == NodeKind::kOperation && binder_.OperationOf(node).has_moe();
+    }
   }
 
   void AddTask(std::unique_ptr<Task> task) { level_.tasks.push_back(std::move(task)); }

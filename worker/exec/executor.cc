@@ -172,7 +172,7 @@ Status ProgramExecutor::Load(const ExecutorOptions& options, WeightSource& sourc
                       features,
                       buffers_.data() + at_.arena,
                       buffers_.data() + at_.thread_scratch,
-                      program::ThreadScratchBytes(program_),
+                      program::ThreadScratchBytes(program_, limits_),
                       buffers_.data() + at_.samplers,
                       program::SamplerCount(program_, limits_),
                       variants_};
@@ -202,7 +202,8 @@ Status ProgramExecutor::AllocateBuffers(const program::BufferPlan& plan,
                                         const program::PageLayout& pages) {
   at_.arena = 0;
   at_.thread_scratch = plan.bytes;
-  at_.samplers = at_.thread_scratch + program::kMaxThreads * program::ThreadScratchBytes(program_);
+  at_.samplers =
+      at_.thread_scratch + program::kMaxThreads * program::ThreadScratchBytes(program_, limits_);
   at_.sequences =
       at_.samplers + program::SamplerCount(program_, limits_) * program::SamplerBytes(program_);
   const std::uint64_t end =

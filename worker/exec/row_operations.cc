@@ -1,5 +1,6 @@
 #include "worker/exec/row_operations.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -122,22 +123,35 @@ class RopeOperation final : public RowOperation {
                                                               : kernels::RopePairRows());
     heads_ = rope.heads();
     head_dim_ = rope.head_dim();
+    first_ = rope.first();
   }
 
   void Run(const StepContext&, std::uint32_t row, std::size_t, std::size_t) const override {
     const float* cosines = angles_.row(row);
-    run_(x_.row(row), cosines, cosines + angles_.width, angles_.width, heads_, head_dim_,
-         y_.row(row));
+    const float* x = x_.row(row);
+    float* y = y_.row(row);
+    if (first_ == 0) return Turn(cosines, x, heads_, head_dim_, y);
+    // What passes in front of a head's turned numbers passes behind those of the head before.
+    std::memcpy(y, x, first_ * sizeof(float));
+    Turn(cosines, x + first_, heads_ - 1, head_dim_, y + first_);
+    const std::size_t last = (heads_ - 1) * head_dim_ + first_;
+    Turn(cosines, x + last, 1, head_dim_ - first_, y + last);
   }
   std::size_t width() const override { return y_.width; }
 
  private:
+  void Turn(const float* cosines, const float* x, std::size_t heads, std::size_t head_dim,
+            float* y) const {
+    run_(x, cosines, cosines + angles_.width, angles_.width, heads, head_dim, y);
+  }
+
   RowsView x_;
   RowsView angles_;
   RowsView y_;
   kernels::RopeFn run_;
   std::size_t heads_;
   std::size_t head_dim_;
+  std::size_t first_;  // of a head's numbers that is turned
 };
 
 class ActivationOperation final : public RowOperation {
@@ -248,32 +262,56 @@ class OutputsOperation final : public RowOperation {
   RowsView y_;
 };
 
-// Columns of several inputs side by side; a slice is one input from some column on.
+// Within each group of a row: columns of several inputs side by side; a slice is one input from
+// some column on.
 class ColumnsOperation final : public RowOperation {
  public:
   ColumnsOperation(const Binder& binder, const Node& node) : y_(binder.Output(node)) {
     const v1::Operation& op = binder.OperationOf(node);
-    const bool slice = op.gather().kind() == v1::Gather::KIND_SLICE;
-    from_ = slice ? op.gather().from() : 0;
+    const v1::Gather& gather = op.gather();
+    const bool slice = gather.kind() == v1::Gather::KIND_SLICE;
+    groups_ = std::max(1U, gather.groups());
     for (int i = 0; i < op.inputs_size(); ++i) {
-      inputs_.push_back(binder.Input(node, i));
-      if (slice) inputs_.back().width = y_.width;
+      const RowsView x = binder.Input(node, i);
+      const auto& repeated = gather.repeated_inputs();
+      const bool repeats = std::find(repeated.begin(), repeated.end(),
+                                     static_cast<std::uint32_t>(i)) != repeated.end();
+      Part part{x, 0, repeats ? x.width : x.width / groups_, repeats ? 0 : x.width / groups_};
+      if (slice) {
+        part.from = gather.from();
+        part.width = y_.width / groups_;
+      }
+      parts_.push_back(part);
     }
   }
 
   void Run(const StepContext&, std::uint32_t row, std::size_t, std::size_t) const override {
     float* y = y_.row(row);
-    for (const RowsView& x : inputs_) {
-      std::memcpy(y, x.row(row) + from_, x.width * sizeof(float));
-      y += x.width;
+    // One number for all of the row.
+    if (parts_.size() == 1 && parts_[0].step == 0 && parts_[0].width == 1) {
+      std::fill_n(y, groups_, *parts_[0].x.row(row));
+      return;
+    }
+    for (std::size_t g = 0; g < groups_; ++g) {
+      for (const Part& part : parts_) {
+        std::memcpy(y, part.x.row(row) + g * part.step + part.from, part.width * sizeof(float));
+        y += part.width;
+      }
     }
   }
   std::size_t width() const override { return y_.width; }
 
  private:
-  std::vector<RowsView> inputs_;
+  struct Part {
+    RowsView x;
+    std::size_t from;   // first column of a group that is taken
+    std::size_t width;  // columns that are taken
+    std::size_t step;   // from one group to the next
+  };
+
+  std::vector<Part> parts_;
   RowsView y_;
-  std::size_t from_;
+  std::size_t groups_;
 };
 
 class QuantizeOperation final : public RowOperation {
@@ -343,7 +381,7 @@ std::unique_ptr<RowOperation> BindRowOperation(const Binder& binder, std::uint32
       return std::make_unique<AnglesOperation>(binder, node);
     case NodeKind::kAppend:
       return BindAppend(binder, node);
-    case NodeKind::kOperation:
+    default:
       break;
   }
   const v1::Operation& op = binder.OperationOf(node);

@@ -1,5 +1,6 @@
 #include "worker/exec/weights.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -27,8 +28,10 @@ LoadedWeight Describe(const v1::Weight& weight, const HeldWeight& item,
   loaded.kernel = kernels::FindMatmul(loaded.encoding->encoding,
                                       static_cast<kernels::InputForm>(item.input_form), features);
   CHECK(loaded.kernel != nullptr);  // the check has asked takes_a8
-  loaded.shape.outputs = static_cast<std::uint32_t>(weight.shape(0));
-  loaded.shape.inputs = static_cast<std::uint32_t>(weight.shape(1));
+  const int dims = weight.shape_size();
+  loaded.shape.outputs = static_cast<std::uint32_t>(weight.shape(dims - 2));
+  loaded.shape.inputs = static_cast<std::uint32_t>(weight.shape(dims - 1));
+  loaded.matrices = program::WeightRows(weight) / loaded.shape.outputs;
   loaded.shape.segments = static_cast<std::uint32_t>(item.segment_ends.size());
   for (std::size_t i = 0; i < item.segment_ends.size(); ++i) {
     loaded.shape.segment_ends[i] = item.segment_ends[i];
@@ -36,22 +39,34 @@ LoadedWeight Describe(const v1::Weight& weight, const HeldWeight& item,
   return loaded;
 }
 
-// The panels of one matrix.
+// The panels of all matrices of a weight, one matrix after the other.
 class PackWork final : public Team::Work {
  public:
   PackWork(const LoadedWeight& loaded, const std::byte* rows, std::byte* place)
-      : loaded_(loaded), rows_(rows), place_(place), panels_(kernels::Panels(loaded.shape)) {}
+      : loaded_(loaded),
+        rows_(rows),
+        place_(place),
+        panels_(kernels::Panels(loaded.shape)),
+        items_(panels_ * loaded.matrices) {}
 
-  std::uint64_t Next() override { return std::exchange(panels_, 0); }
+  std::uint64_t Next() override { return std::exchange(items_, 0); }
   void Do(std::uint64_t first, std::uint64_t last, int /*thread*/) override {
-    loaded_.kernel->pack(loaded_.shape, rows_, place_, first, last);
+    while (first < last) {
+      const std::uint64_t matrix = first / panels_;
+      const std::uint64_t end = std::min(last, (matrix + 1) * panels_);
+      loaded_.kernel->pack(
+          loaded_.shape, rows_ + matrix * loaded_.shape.outputs * loaded_.row_bytes,
+          place_ + matrix * loaded_.matrix_bytes, first - matrix * panels_, end - matrix * panels_);
+      first = end;
+    }
   }
 
  private:
   const LoadedWeight& loaded_;
   const std::byte* rows_;
   std::byte* place_;
-  std::uint64_t panels_;
+  std::uint64_t panels_;  // of one matrix
+  std::uint64_t items_;
 };
 
 // Fills an item's place from the encoded bytes.
@@ -103,7 +118,9 @@ Result<LoadedWeights> LoadedWeights::Load(const v1::Program& program, kernels::F
     LoadedWeight loaded = Describe(weight, item, features);
     loaded.data = place;
     const std::size_t room = program::HeldBytes(program, item);
-    CHECK(loaded.kernel == nullptr || loaded.kernel->packed_bytes(loaded.shape) <= room);
+    loaded.matrix_bytes = room / loaded.matrices;
+    CHECK(loaded.kernel == nullptr ||
+          loaded.kernel->packed_bytes(loaded.shape) <= loaded.matrix_bytes);
     Pack(loaded, item, *bytes, place, team);
     if (item.form == HeldForm::kVector &&
         !kernels::AllFinite(loaded.numbers(), program::WeightBytes(weight) / sizeof(float))) {
@@ -118,6 +135,15 @@ Result<LoadedWeights> LoadedWeights::Load(const v1::Program& program, kernels::F
 
 const LoadedWeight& LoadedWeights::matrix(std::uint32_t block, std::uint32_t operation) const {
   return loaded_[held_.matrix_of[block][operation]];
+}
+
+LoadedStacks LoadedWeights::stacks(std::uint32_t block, std::uint32_t operation) const {
+  const program::HeldStacks& held = held_.stacks_of.at({block, operation});
+  LoadedStacks stacks;
+  for (const std::uint32_t item : held.gate) stacks.gate.push_back(&loaded_[item]);
+  for (const std::uint32_t item : held.up) stacks.up.push_back(&loaded_[item]);
+  for (const std::uint32_t item : held.down) stacks.down.push_back(&loaded_[item]);
+  return stacks;
 }
 
 const LoadedWeight& LoadedWeights::vector(std::uint32_t weight) const {

@@ -22,6 +22,8 @@ struct LoadedWeight {
   // kMatrix:
   const kernels::MatmulKernel* kernel = nullptr;
   kernels::MatmulShape shape{};
+  std::size_t matrices = 1;      // of this shape, each `matrix_bytes` behind the one before
+  std::size_t matrix_bytes = 0;  // packed, a multiple of 64
   // kRows:
   const kernels::EncodingInfo* encoding = nullptr;
   std::size_t row_bytes = 0;
@@ -31,6 +33,13 @@ struct LoadedWeight {
 
   // Writes the row's `columns` numbers, decoded. kMatrix or kRows; any thread.
   void DecodeRow(std::size_t row, float* out) const;
+};
+
+// The matrices of a mixture of experts; no gate: empty.
+struct LoadedStacks {
+  std::vector<const LoadedWeight*> gate;
+  std::vector<const LoadedWeight*> up;
+  std::vector<const LoadedWeight*> down;
 };
 
 // All weights of a shard, packed for the kernels. Immutable once loaded: any thread.
@@ -45,6 +54,8 @@ class LoadedWeights {
   // A linear's matrix or a table. A vector by its index in the program.
   const LoadedWeight& matrix(std::uint32_t block, std::uint32_t operation) const;
   const LoadedWeight& vector(std::uint32_t weight) const;
+  // Of an operation that is a mixture of experts.
+  LoadedStacks stacks(std::uint32_t block, std::uint32_t operation) const;
   std::size_t bytes() const { return region_.size(); }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels/cpu.h"
 #include "kernels/matmul.h"
@@ -30,6 +31,57 @@ struct Case {
   SmallModel model;
   double tolerance;  // of a logit, in standard deviations of its row
 };
+
+// Mixtures of experts with every kind of router.
+std::vector<Case> ExpertCases() {
+  std::vector<Case> cases(7);
+  for (Case& c : cases) c = {"", {}, 2e-5};
+  for (Case& c : cases) c.model.moe = bramble::testing::SmallExperts();
+  cases[0].name = "experts by softmax";
+  cases[1].name = "experts by their softmax, clamped, with biases, of 40 numbers";
+  cases[1].model.inner = 40;
+  cases[1].model.biases = true;
+  cases[1].model.moe.set_score(v1::Moe::SCORE_TOP_THEN_SOFTMAX);
+  cases[1].model.moe.set_function(v1::FUNCTION_GELU_QUICK);
+  cases[1].model.moe.set_limit(0.8F);
+  cases[1].model.moe.set_offset(1);
+  cases[1].model.moe.set_sum_groups(1);
+  cases[2].name = "experts by sigmoid, in groups, with a bias";
+  cases[2].model.selection_bias = true;
+  cases[2].model.expert_scale = true;
+  cases[2].model.moe.set_experts(12);
+  cases[2].model.moe.set_experts_per_row(5);
+  cases[2].model.moe.set_score(v1::Moe::SCORE_SIGMOID);
+  cases[2].model.moe.set_groups(4);
+  cases[2].model.moe.set_groups_per_row(2);
+  cases[2].model.moe.set_group_score(v1::Moe::GROUP_SCORE_TOP_TWO);
+  cases[2].model.moe.set_renormalize(true);
+  cases[2].model.moe.set_scale(2.5F);
+  cases[2].model.moe.set_sum_groups(8);
+  cases[3].name = "experts by softmax, in groups, without gates";
+  cases[3].model.expert_gates = false;
+  cases[3].model.moe.set_groups(3);
+  cases[3].model.moe.set_groups_per_row(1);
+  cases[3].model.moe.set_group_score(v1::Moe::GROUP_SCORE_MAX);
+  cases[3].model.moe.set_function(v1::FUNCTION_RELU_SQUARED);
+  cases[4].name = "experts by threshold";
+  cases[4].model.moe.set_score(v1::Moe::SCORE_THRESHOLD);
+  cases[4].model.moe.set_threshold(0.5F);
+  cases[4].model.moe.set_sum_groups(3);
+  // A rounded input may change who is chosen, so everybody is.
+  for (Case* c : {&cases[5], &cases[6]}) {
+    c->model.moe.set_experts_per_row(6);
+    c->model.input_form = v1::INPUT_FORM_A8_32;
+    c->tolerance = 5e-2;
+  }
+  cases[5].name = "experts in q4_0 and integers";
+  cases[5].model.encoding = v1::ENCODING_Q4_0;
+  cases[6].name = "experts in q8_0 and integers, without gates";
+  cases[6].model.encoding = v1::ENCODING_Q8_0;
+  cases[6].model.expert_gates = false;
+  cases[6].model.moe.set_function(v1::FUNCTION_RELU_SQUARED);
+  return cases;
+}
 
 std::vector<Case> Cases() {
   std::vector<Case> cases(8);
@@ -58,6 +110,7 @@ std::vector<Case> Cases() {
   cases[7].model.heads = 8;
   cases[7].model.kv_heads = 8;
   cases[7].model.head_dim = 8;
+  for (const Case& c : ExpertCases()) cases.push_back(c);
   return cases;
 }
 
@@ -332,6 +385,34 @@ TEST(Executor, EndsAStepWhoseValuesAreNotFiniteAndSaysWhoseTheyWere) {
     again.mutable_spans(0)->clear_start();
     again.mutable_spans(0)->clear_pages();
     EXPECT_TRUE(executor->Run(again, {}, out).ok());
+  }
+}
+
+// Infinite weights in all experts: what comes out of gate and up is looked at.
+TEST(Executor, EndsAStepWhoseExpertsGiveWhatIsNotFinite) {
+  for (const bool integers : {false, true}) {
+    SmallModel model;
+    model.moe = bramble::testing::SmallExperts();
+    if (integers) {
+      model.encoding = v1::ENCODING_Q8_0;
+      model.input_form = v1::INPUT_FORM_A8_32;
+    }
+    SmallProgram made = MakeSmallProgram(model);
+    for (const v1::Weight& weight : made.program.weights()) {
+      if (weight.name().find("layer.0.up.") != 0) continue;
+      std::vector<std::byte>& bytes = made.bytes[weight.sha256()];
+      const float infinity = std::numeric_limits<float>::infinity();
+      const std::uint16_t half_infinity = 0x7c00;
+      std::memcpy(bytes.data(), integers ? static_cast<const void*>(&half_infinity) : &infinity,
+                  integers ? sizeof(half_infinity) : sizeof(infinity));
+    }
+    const auto executor = MakeExecutor(program::ExtractShard(made.program, 0, 3), made.bytes, 2);
+    v1::Step step;
+    AddSpan(step, 1, {1, 2, 3}, 0, 3);
+    StepOutput out;
+    const Status status = executor->Run(step, {}, out);
+    EXPECT_EQ(status.message(),
+              "layer.0/experts: its input is not finite (sequence 1, position 0)");
   }
 }
 

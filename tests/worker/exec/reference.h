@@ -69,8 +69,10 @@ class Reference {
         return Attention(op.attention(), in);
       case v1::Operation::kGate:
         return Each(in[0], [&](double a, std::size_t r, std::size_t i) {
-          return a / (1 + std::exp(-a)) * in[1][r][i];
+          return Apply(op.gate().function(), a) * in[1][r][i];
         });
+      case v1::Operation::kMoe:
+        return Experts(op.moe(), in);
       case v1::Operation::kArithmetic:
         return Arithmetic(op.arithmetic(), in);
       default:  // gather(outputs): every row has one here
@@ -196,6 +198,160 @@ class Reference {
     }
     for (double& weight : p) weight /= total;
     return p;
+  }
+
+  static double Apply(v1::Function function, double x) {
+    switch (function) {
+      case v1::FUNCTION_SILU:
+        return x / (1 + std::exp(-x));
+      case v1::FUNCTION_GELU_QUICK:
+        return x / (1 + std::exp(-1.702 * x));
+      default:  // relu squared
+        return x < 0 ? 0 : x * x;
+    }
+  }
+
+  // The experts' matrices of a stack, one behind the other.
+  std::vector<float> StackNumbers(
+      const google::protobuf::RepeatedField<std::uint32_t>& stack) const {
+    std::vector<float> all;
+    for (const std::uint32_t weight : stack) {
+      const std::vector<float> own = Numbers(weight);
+      all.insert(all.end(), own.begin(), own.end());
+    }
+    return all;
+  }
+
+  Matrix Experts(const v1::Moe& moe, const std::vector<Matrix>& in) const {
+    const Stacks stacks{StackNumbers(moe.gate()), StackNumbers(moe.up()), StackNumbers(moe.down())};
+    Matrix y(in[0].size(), std::vector<double>(in[0][0].size()));
+    for (std::size_t r = 0; r < y.size(); ++r) {
+      for (const auto& [e, weight] : Route(moe, in[1][r])) {
+        const std::vector<double> own = Expert(moe, stacks, e, in[0][r]);
+        for (std::size_t i = 0; i < own.size(); ++i) y[r][i] += weight * own[i];
+      }
+    }
+    return y;
+  }
+
+  struct Stacks {
+    std::vector<float> gate;
+    std::vector<float> up;
+    std::vector<float> down;
+  };
+
+  static std::vector<double> Product(const std::vector<float>& matrices, std::size_t e,
+                                     const std::vector<double>& x, std::vector<double> y) {
+    const float* w = matrices.data() + e * x.size() * y.size();
+    for (std::size_t o = 0; o < y.size(); ++o) {
+      for (std::size_t i = 0; i < x.size(); ++i) y[o] += x[i] * w[o * x.size() + i];
+    }
+    return y;
+  }
+
+  // Row e of a table, or zeros.
+  std::vector<double> RowOf(bool has, std::uint32_t weight, std::size_t e,
+                            std::size_t width) const {
+    std::vector<double> row(width);
+    if (!has) return row;
+    const std::vector<float> table = Numbers(weight);
+    for (std::size_t i = 0; i < width; ++i) row[i] = table[e * width + i];
+    return row;
+  }
+
+  std::vector<double> Expert(const v1::Moe& moe, const Stacks& stacks, std::size_t e,
+                             const std::vector<double>& x) const {
+    const std::size_t inner = stacks.up.size() / moe.experts() / x.size();
+    std::vector<double> up =
+        Product(stacks.up, e, x, RowOf(moe.has_up_bias(), moe.up_bias(), e, inner));
+    if (moe.gate_size() > 0) {
+      std::vector<double> gate =
+          Product(stacks.gate, e, x, RowOf(moe.has_gate_bias(), moe.gate_bias(), e, inner));
+      const double limit = moe.limit() == 0 ? HUGE_VAL : double{moe.limit()};
+      for (std::size_t i = 0; i < inner; ++i) {
+        up[i] = Apply(moe.function(), std::min(gate[i], limit)) *
+                (std::clamp(up[i], -limit, limit) + moe.offset());
+      }
+    } else {
+      for (double& value : up) value = Apply(moe.function(), value);
+    }
+    return Product(stacks.down, e, up, RowOf(moe.has_down_bias(), moe.down_bias(), e, x.size()));
+  }
+
+  using Chosen = std::map<std::size_t, double>;  // weights by expert
+
+  Chosen Route(const v1::Moe& moe, const std::vector<double>& logits) const {
+    std::vector<double> scores = logits;
+    if (moe.score() == v1::Moe::SCORE_SIGMOID) {
+      for (double& score : scores) score = 1 / (1 + std::exp(-score));
+    }
+    if (moe.score() == v1::Moe::SCORE_SOFTMAX_THEN_TOP) scores = Softmax(scores);
+    std::vector<double> compared = scores;
+    if (moe.has_selection_bias()) {
+      const std::vector<float> bias = Numbers(moe.selection_bias());
+      for (std::size_t e = 0; e < compared.size(); ++e) compared[e] += bias[e];
+    }
+    if (moe.groups() > 0) KeepGroups(moe, &compared);
+    Chosen chosen;
+    for (std::uint32_t j = 0; j < moe.experts_per_row(); ++j) {
+      const std::size_t best = static_cast<std::size_t>(
+          std::max_element(compared.begin(), compared.end()) - compared.begin());
+      chosen[best] = moe.score() == v1::Moe::SCORE_THRESHOLD
+                         ? Share(moe.threshold(), compared, logits, best)
+                         : scores[best];
+      compared[best] = -HUGE_VAL;
+    }
+    Weigh(moe, &chosen);
+    return chosen;
+  }
+
+  static std::vector<double> Softmax(std::vector<double> x) {
+    double total = 0;
+    for (const double value : x) total += std::exp(value);
+    for (double& value : x) value = std::exp(value) / total;
+    return x;
+  }
+
+  static double Share(double threshold, const std::vector<double>& compared,
+                      const std::vector<double>& logits, std::size_t best) {
+    double total = 0;
+    for (std::size_t e = 0; e < logits.size(); ++e) {
+      const double distance =
+          (logits[best] - logits[e]) / std::max(std::fabs(logits[e]), logits[best]);
+      if (compared[e] == -HUGE_VAL || distance > threshold) continue;
+      total += std::exp(logits[e] - logits[best]);
+    }
+    return 1 / total;
+  }
+
+  static void KeepGroups(const v1::Moe& moe, std::vector<double>* compared) {
+    const std::size_t size = compared->size() / moe.groups();
+    std::vector<std::pair<double, std::size_t>> order;
+    for (std::size_t g = 0; g < moe.groups(); ++g) {
+      std::vector<double> own(compared->begin() + static_cast<std::ptrdiff_t>(g * size),
+                              compared->begin() + static_cast<std::ptrdiff_t>((g + 1) * size));
+      std::sort(own.rbegin(), own.rend());
+      const bool two = moe.group_score() == v1::Moe::GROUP_SCORE_TOP_TWO && size > 1;
+      order.emplace_back(-(own[0] + (two ? own[1] : 0)), g);
+    }
+    std::sort(order.begin(), order.end());
+    for (std::size_t i = moe.groups_per_row(); i < order.size(); ++i) {
+      for (std::size_t e = 0; e < size; ++e) (*compared)[order[i].second * size + e] = -HUGE_VAL;
+    }
+  }
+
+  void Weigh(const v1::Moe& moe, Chosen* chosen) const {
+    double total = 0;
+    if (moe.score() == v1::Moe::SCORE_TOP_THEN_SOFTMAX) {
+      for (auto& [e, weight] : *chosen) total += weight = std::exp(weight);
+    } else {
+      for (const auto& [e, weight] : *chosen) total += weight;
+      if (!moe.renormalize()) total = 1;
+    }
+    for (auto& [e, weight] : *chosen) {
+      weight *= moe.scale() / total;
+      if (moe.has_expert_scale()) weight *= Numbers(moe.expert_scale())[e];
+    }
   }
 
   static Matrix Arithmetic(const v1::Arithmetic& arithmetic, const std::vector<Matrix>& in) {
