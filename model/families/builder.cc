@@ -1,11 +1,27 @@
 #include "model/families/builder.h"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "kernels/encodings/encoding.h"
 #include "model/families/segments.h"
 
 namespace bramble::model::families {
+namespace {
+
+const kernels::EncodingInfo& InfoOf(v1::Encoding encoding) {
+  return *kernels::FindEncoding(static_cast<kernels::Encoding>(encoding));
+}
+
+// The most groups of experts whose sums meet in a tree.
+constexpr std::uint32_t kMostGroups = 8;
+
+std::uint32_t BlockValues(v1::Encoding encoding) {
+  return static_cast<std::uint32_t>(InfoOf(encoding).block_values);
+}
+
+}  // namespace
 
 void ProgramBuilder::BeginBlock(std::string name) {
   block_ = program_.add_blocks();
@@ -65,15 +81,14 @@ Value ProgramBuilder::Embed(std::string_view name, WeightRef table, v1::Embed::S
 Value ProgramBuilder::AddLinear(std::string_view name, Value x, WeightRef matrix,
                                 std::optional<WeightRef> bias,
                                 std::optional<std::uint32_t> kv_heads) {
-  const auto* info =
-      kernels::FindEncoding(static_cast<kernels::Encoding>(weights_.EncodingOf(matrix)));
+  const std::uint32_t block = BlockValues(weights_.EncodingOf(matrix));
   v1::Operation* operation = NewOperation(name, {x});
   v1::Linear* linear = operation->mutable_linear();
   linear->set_weight(matrix);
   if (bias) linear->set_bias(*bias);
-  linear->set_input_form(info->takes_a8 ? options_.input_form : v1::INPUT_FORM_F32);
-  const auto ends = kv_heads ? HeadSegmentEnds(x.width, info->block_values, *kv_heads)
-                             : SegmentEnds(x.width, info->block_values);
+  linear->set_input_form(FormOf(matrix));
+  const auto ends =
+      kv_heads ? HeadSegmentEnds(x.width, block, *kv_heads) : SegmentEnds(x.width, block);
   for (const std::uint32_t end : ends) linear->add_segment_ends(end);
   return Result(operation, weights_.Rows(matrix), x.rows);
 }
@@ -124,6 +139,7 @@ Value ProgramBuilder::Rope(std::string_view name, Value x, std::uint32_t heads,
   turn->set_heads(heads);
   turn->set_head_dim(x.width / heads);
   turn->set_dims(rope.dims);
+  turn->set_first(rope.first);
   turn->set_frequencies(rope.frequencies);
   turn->set_magnitude(rope.magnitude);
   return Result(operation, x.width, x.rows);
@@ -148,6 +164,7 @@ Value ProgramBuilder::Attention(std::string_view name, Value q, Value k, Value v
   attention->set_window(spec.window);
   attention->set_scale(spec.scale);
   attention->set_soft_cap(spec.soft_cap);
+  if (spec.sinks) attention->set_sinks(*spec.sinks);
   attention->set_appends(true);
   return Result(operation, spec.heads * spec.value_dim, q.rows);
 }
@@ -182,6 +199,89 @@ Value ProgramBuilder::Scale(std::string_view name, Value x, float factor) {
 
 Value ProgramBuilder::SoftCap(std::string_view name, Value x, float cap) {
   return AddArithmetic(name, {x}, v1::Arithmetic::KIND_SOFT_CAP, cap);
+}
+
+Value ProgramBuilder::Multiply(std::string_view name, Value a, Value b) {
+  return AddArithmetic(name, {a, b}, v1::Arithmetic::KIND_MULTIPLY, 0);
+}
+
+Value ProgramBuilder::MultiplyByColumn(std::string_view name, Value x, Value factor) {
+  v1::Operation* operation = NewOperation(std::string(name) + "_column", {factor});
+  v1::Gather* gather = operation->mutable_gather();
+  gather->set_kind(v1::Gather::KIND_CONCATENATE);
+  gather->set_groups(x.width);
+  gather->add_repeated_inputs(0);
+  return Multiply(name, x, Result(operation, x.width, x.rows));
+}
+
+Value ProgramBuilder::Clamp(std::string_view name, Value x, float limit) {
+  return AddArithmetic(name, {x}, v1::Arithmetic::KIND_CLAMP, limit);
+}
+
+v1::InputForm ProgramBuilder::FormOf(WeightRef matrix) const {
+  return InfoOf(weights_.EncodingOf(matrix)).takes_a8 ? options_.input_form : v1::INPUT_FORM_F32;
+}
+
+Value ProgramBuilder::Moe(std::string_view name, Value x, Value logits, const ExpertsSpec& spec,
+                          const ExpertsWeights& weights) {
+  v1::Operation* operation = NewOperation(name, {x, logits});
+  v1::Moe* moe = operation->mutable_moe();
+  moe->set_experts(spec.experts);
+  moe->set_experts_per_row(spec.per_row);
+  moe->set_score(spec.score);
+  moe->set_renormalize(spec.renormalize);
+  moe->set_scale(spec.scale);
+  moe->set_groups(spec.groups);
+  moe->set_groups_per_row(spec.groups_per_row);
+  moe->set_group_score(spec.group_score);
+  moe->set_threshold(spec.threshold);
+  moe->set_function(spec.function);
+  moe->set_limit(spec.limit);
+  moe->set_offset(spec.offset);
+  moe->set_sum_groups(std::min(kMostGroups, spec.experts));
+  moe->mutable_gate()->Add(weights.gate.begin(), weights.gate.end());
+  moe->mutable_up()->Add(weights.up.begin(), weights.up.end());
+  moe->mutable_down()->Add(weights.down.begin(), weights.down.end());
+  if (weights.selection_bias) moe->set_selection_bias(*weights.selection_bias);
+  if (weights.gate_bias) moe->set_gate_bias(*weights.gate_bias);
+  if (weights.up_bias) moe->set_up_bias(*weights.up_bias);
+  if (weights.down_bias) moe->set_down_bias(*weights.down_bias);
+  if (weights.expert_scale) moe->set_expert_scale(*weights.expert_scale);
+
+  const WeightRef up = weights.up.front();
+  const WeightRef gate = weights.gate.empty() ? up : weights.gate.front();
+  const WeightRef down = weights.down.front();
+  const bool integers = FormOf(up) == v1::INPUT_FORM_A8_32 && FormOf(gate) == v1::INPUT_FORM_A8_32;
+  moe->set_input_form(integers ? v1::INPUT_FORM_A8_32 : v1::INPUT_FORM_F32);
+  moe->set_inner_form(FormOf(down));
+  const std::uint32_t block =
+      std::lcm(BlockValues(weights_.EncodingOf(up)), BlockValues(weights_.EncodingOf(gate)));
+  for (const std::uint32_t end : SegmentEnds(x.width, block)) moe->add_width_segment_ends(end);
+  const std::uint32_t inner = weights_.Columns(down);
+  for (const std::uint32_t end : SegmentEnds(inner, BlockValues(weights_.EncodingOf(down)))) {
+    moe->add_inner_segment_ends(end);
+  }
+  return Result(operation, x.width, x.rows);
+}
+
+Value ProgramBuilder::Slice(std::string_view name, Value x, std::uint32_t groups,
+                            std::uint32_t from, std::uint32_t width) {
+  v1::Operation* operation = NewOperation(name, {x});
+  v1::Gather* gather = operation->mutable_gather();
+  gather->set_kind(v1::Gather::KIND_SLICE);
+  gather->set_groups(groups);
+  gather->set_from(from);
+  return Result(operation, groups * width, x.rows);
+}
+
+Value ProgramBuilder::Concatenate(std::string_view name, Value a, Value b, std::uint32_t groups,
+                                  bool b_repeated) {
+  v1::Operation* operation = NewOperation(name, {a, b});
+  v1::Gather* gather = operation->mutable_gather();
+  gather->set_kind(v1::Gather::KIND_CONCATENATE);
+  gather->set_groups(groups);
+  if (b_repeated) gather->add_repeated_inputs(1);
+  return Result(operation, a.width + (b_repeated ? groups : 1) * b.width, a.rows);
 }
 
 Value ProgramBuilder::GatherOutputs(std::string_view name, Value x) {

@@ -27,6 +27,7 @@ struct RopeWeights {
   WeightRef frequencies = 0;
   std::uint32_t dims = 0;  // how many numbers of a head are turned
   float magnitude = 1;
+  std::uint32_t first = 0;  // the first of them
 };
 
 // One layer's attention.
@@ -38,6 +39,35 @@ struct AttentionSpec {
   std::uint32_t window = 0;     // 0, or how many positions are seen, the own one included
   float scale = 1;
   float soft_cap = 0;
+  std::optional<WeightRef> sinks = {};
+};
+
+// A mixture of experts: how rows are routed, and what the experts are.
+struct ExpertsSpec {
+  std::uint32_t experts = 0;
+  std::uint32_t per_row = 0;
+  v1::Moe::Score score = v1::Moe::SCORE_SOFTMAX_THEN_TOP;
+  bool renormalize = false;
+  float scale = 1;
+  std::uint32_t groups = 0;
+  std::uint32_t groups_per_row = 0;
+  v1::Moe::GroupScore group_score = v1::Moe::GROUP_SCORE_UNSPECIFIED;
+  float threshold = 0;
+  v1::Function function = v1::FUNCTION_SILU;
+  float limit = 0;
+  float offset = 0;
+};
+
+// Its weights. Each list has a matrix an expert, alone or in stacks.
+struct ExpertsWeights {
+  std::vector<WeightRef> gate;  // empty: none
+  std::vector<WeightRef> up;
+  std::vector<WeightRef> down;
+  std::optional<WeightRef> selection_bias;
+  std::optional<WeightRef> gate_bias;
+  std::optional<WeightRef> up_bias;
+  std::optional<WeightRef> down_bias;
+  std::optional<WeightRef> expert_scale;
 };
 
 // Writes a decoder's program, block by block and operation by operation. The calls follow the flow
@@ -75,8 +105,22 @@ class ProgramBuilder {
   Value Add(std::string_view name, Value a, Value b);
   Value Scale(std::string_view name, Value x, float factor);
   Value SoftCap(std::string_view name, Value x, float cap);
+  Value Multiply(std::string_view name, Value a, Value b);
+  // x times the one number that each row of `factor` has.
+  Value MultiplyByColumn(std::string_view name, Value x, Value factor);
+  Value Clamp(std::string_view name, Value x, float limit);
+  Value Moe(std::string_view name, Value x, Value logits, const ExpertsSpec& spec,
+            const ExpertsWeights& weights);
+  // Columns [from, from + width) of each of `groups` equal parts of a row.
+  Value Slice(std::string_view name, Value x, std::uint32_t groups, std::uint32_t from,
+              std::uint32_t width);
+  // In each of `groups` parts: a's part, then b's; `b_repeated`: all of b.
+  Value Concatenate(std::string_view name, Value a, Value b, std::uint32_t groups, bool b_repeated);
   Value GatherOutputs(std::string_view name, Value x);
   void Sample(std::string_view name, Value logits);
+
+  // The form in which a product with this matrix takes its input.
+  v1::InputForm FormOf(WeightRef matrix) const;
 
   RopeWeights KeepRotation(std::string_view name, v1::Rope::Style style, const Rotation& rotation);
 

@@ -122,8 +122,12 @@ void RefuseStrangers(Fields* fields, const files::ModelFiles& files) {
   for (const Key key : {Key{"expert_count", "num_local_experts"}, Key{"", "num_experts"}}) {
     if (fields->Count(key, 0, kMostWidth, 0) == 0) continue;
     fields->Refuse(
-        Unimplemented(fields->Place(key), ": mixtures of experts cannot be compiled yet"));
+        Unimplemented(fields->Place(key), ": a mixture of experts is not of this family"));
   }
+  RefuseQuantized(fields, files);
+}
+
+void RefuseQuantized(Fields* fields, const files::ModelFiles& files) {
   if (const auto* method = files::FindValue(files.metadata, "quantization_config.quant_method")) {
     fields->Refuse(Unimplemented("config.json: weights quantized by ", method->ToText(),
                                  " cannot be read yet"));

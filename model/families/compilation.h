@@ -72,8 +72,11 @@ struct Compilation {
 // say, if they say it.
 Status ReadVocabulary(Fields* fields, TensorName embedding, std::uint32_t width, Compilation* c);
 
-// Options that no family here can have, whatever it is: mixtures of experts, quantized checkpoints.
+// Options that no family of dense layers can have, whatever it is: mixtures of experts, quantized
+// checkpoints.
 void RefuseStrangers(Fields* fields, const files::ModelFiles& files);
+// Quantized checkpoints alone.
+void RefuseQuantized(Fields* fields, const files::ModelFiles& files);
 
 // The activation that the description names, or `if_missing`. Errors go to `fields`.
 v1::Function ReadFunction(Fields* fields, Key key, std::string_view if_missing);

@@ -21,14 +21,15 @@ bool IsBuffer(std::string_view name) {
 
 // Whether some product has quantized weights.
 bool IsQuantized(const v1::Program& program) {
+  const auto quantized = [&](std::uint32_t weight) {
+    const v1::Encoding encoding = program.weights(static_cast<int>(weight)).encoding();
+    return encoding != v1::ENCODING_F32 && encoding != v1::ENCODING_F16 &&
+           encoding != v1::ENCODING_BF16;
+  };
   for (const v1::Block& block : program.blocks()) {
     for (const v1::Operation& operation : block.operations()) {
-      if (!operation.has_linear()) continue;
-      const v1::Encoding encoding =
-          program.weights(static_cast<int>(operation.linear().weight())).encoding();
-      if (encoding != v1::ENCODING_F32 && encoding != v1::ENCODING_F16 &&
-          encoding != v1::ENCODING_BF16)
-        return true;
+      if (operation.has_linear() && quantized(operation.linear().weight())) return true;
+      if (operation.has_moe() && quantized(operation.moe().up(0))) return true;
     }
   }
   return false;

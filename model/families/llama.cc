@@ -264,7 +264,14 @@ Status Compile(Compilation* c, const Variant& variant) {
 
 }  // namespace
 
-Status CompileLlama(Compilation* c) { return Compile(c, {.gguf_rope = v1::Rope::STYLE_PAIR}); }
+Status CompileLlama(Compilation* c) {
+  // GGUF files of Mixtral name this family.
+  const files::MetaValue* experts = files::FindValue(c->files.metadata, "llama.expert_count");
+  if (!c->is_hf() && experts != nullptr && experts->Whole().value_or(0) > 0) {
+    return CompileMixtral(c);
+  }
+  return Compile(c, {.gguf_rope = v1::Rope::STYLE_PAIR});
+}
 
 Status CompileMistral(Compilation* c) {
   return Compile(c, {.windows = Windows::kUnlessSwitchedOff});

@@ -16,6 +16,15 @@ constexpr Family kFamilies[] = {
     {"gemma3", "gemma3_text", CompileGemma3},
     {nullptr, "gemma3", CompileGemma3},  // with a vision tower, which is left out
     {"gpt2", "gpt2", CompileGpt2},
+    {nullptr, "mixtral", CompileMixtral},  // GGUF files of it name "llama"
+    {"qwen2moe", "qwen2_moe", CompileQwen2Moe},
+    {"qwen3moe", "qwen3_moe", CompileQwen3Moe},
+    {"olmoe", "olmoe", CompileOlmoe},
+    {"granitemoe", "granitemoe", CompileGraniteMoe},
+    {nullptr, "phimoe", CompilePhimoe},
+    {"gpt-oss", "gpt_oss", CompileGptOss},
+    {"deepseek2", "deepseek_v2", CompileDeepseekV2},  // GGUF files of V3 name "deepseek2" too
+    {nullptr, "deepseek_v3", CompileDeepseekV3},
 };
 
 std::string Known(bool is_hf) {

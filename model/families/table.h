@@ -35,5 +35,14 @@ Status CompileQwen3(Compilation* c);
 Status CompileSmolLm3(Compilation* c);
 Status CompileGemma3(Compilation* c);
 Status CompileGpt2(Compilation* c);
+Status CompileMixtral(Compilation* c);
+Status CompileQwen2Moe(Compilation* c);
+Status CompileQwen3Moe(Compilation* c);
+Status CompileOlmoe(Compilation* c);
+Status CompileGraniteMoe(Compilation* c);
+Status CompilePhimoe(Compilation* c);
+Status CompileGptOss(Compilation* c);
+Status CompileDeepseekV2(Compilation* c);
+Status CompileDeepseekV3(Compilation* c);
 
 }  // namespace bramble::model::families

@@ -11,6 +11,7 @@ namespace bramble::model::families {
 namespace {
 
 constexpr std::uint64_t kMostRows = std::uint64_t{1} << 24;
+constexpr std::uint32_t kMxfp4Values = 32;
 
 const kernels::EncodingInfo* Info(v1::Encoding encoding) {
   return kernels::FindEncoding(static_cast<kernels::Encoding>(encoding));
@@ -35,6 +36,45 @@ std::vector<float> Decode(const files::Tensor& tensor, std::uint64_t first, std:
   return values;
 }
 
+void TransposeStack(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
+  const files::Tensor& tensor = *recipe.tensor;
+  const std::size_t element = Info(tensor.encoding)->block_bytes;
+  const std::size_t inputs = tensor.bytes.size() / element / recipe.rows.total / recipe.matrices;
+  owned->resize(std::size_t{recipe.matrices} * recipe.rows.count * inputs * element);
+  for (std::size_t row = 0; row < recipe.matrices * inputs; ++row) {
+    const std::byte* from =
+        tensor.bytes.data() + (row * recipe.rows.total + recipe.rows.first) * element;
+    std::byte* to =
+        owned->data() + (row / inputs * recipe.rows.count * inputs + row % inputs) * element;
+    for (std::size_t out = 0; out < recipe.rows.count; ++out) {
+      std::memcpy(to + out * inputs * element, from + out * recipe.step * element, element);
+    }
+  }
+}
+
+// To blocks of an exponent and 16 bytes, of which byte i holds values i and i + 16.
+void JoinMxfp4(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
+  constexpr std::size_t kHalf = kMxfp4Values / 2;
+  const std::size_t blocks =
+      recipe.scales->bytes.size() / recipe.rows.total / recipe.matrices;  // of an output
+  owned->resize(std::size_t{recipe.matrices} * recipe.rows.count * blocks * (1 + kHalf));
+  std::byte* to = owned->data();
+  for (std::size_t m = 0; m < recipe.matrices; ++m) {
+    for (std::size_t out = 0; out < recipe.rows.count; ++out) {
+      const std::size_t first =
+          (m * recipe.rows.total + recipe.rows.first + out * recipe.step) * blocks;
+      for (std::size_t b = first; b < first + blocks; ++b) {
+        const std::byte* from = recipe.tensor->bytes.data() + b * kHalf;
+        const auto value = [&](std::size_t i) {
+          return (from[i / 2] >> (i % 2 * 4)) & std::byte{15};
+        };
+        *to++ = recipe.scales->bytes[b];
+        for (std::size_t i = 0; i < kHalf; ++i) *to++ = value(i) | value(i + kHalf) << 4;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void Weights::Refuse(Status status) {
@@ -52,9 +92,13 @@ const files::Tensor* Weights::Find(std::string_view name) {
                          ", which cannot be a weight of this family"));
     return nullptr;
   }
+  Use(tensor);
+  return tensor;
+}
+
+void Weights::Use(const files::Tensor* tensor) {
   used_.resize(tensors_.all().size());
   used_[static_cast<std::size_t>(tensor - tensors_.all().data())] = true;
-  return tensor;
 }
 
 WeightRef Weights::Keep(const std::string& key, v1::Weight weight, const Recipe& recipe) {
@@ -103,7 +147,135 @@ WeightRef Weights::Matrix(std::string_view name, RowRange rows, std::uint32_t in
   weight.add_shape(rows.count);
   weight.add_shape(inputs);
   return Keep(key, std::move(weight),
-              {tensor, transposed ? Recipe::Kind::kTransposed : Recipe::Kind::kAsStored, rows, 0});
+              {tensor, transposed ? Recipe::Kind::kTransposed : Recipe::Kind::kAsStored, rows});
+}
+
+const files::Tensor* Weights::Find(std::string_view name, std::vector<std::uint64_t> shape) {
+  const files::Tensor* tensor = Find(name);
+  if (tensor == nullptr || tensor->shape == shape) return tensor;
+  Refuse(WrongShape(*tensor, shape));
+  return nullptr;
+}
+
+const files::Tensor* Weights::FindBytes(std::string_view name, std::vector<std::uint64_t> shape) {
+  const files::Tensor* tensor = tensors_.Find(name);
+  if (tensor == nullptr) {
+    Refuse(Invalid("tensor ", files::Quote(name), " is missing"));
+  } else if (tensor->shape != shape) {
+    Refuse(WrongShape(*tensor, shape));
+  } else if (tensor->type != "U8" && tensor->type != "I8") {
+    Refuse(Invalid("tensor ", files::Quote(name), " is stored as ", tensor->type,
+                   ", and must be bytes (U8)"));
+  } else {
+    Use(tensor);
+    return tensor;
+  }
+  return nullptr;
+}
+
+WeightRef Weights::KeepAs(const std::string& key, v1::Encoding encoding,
+                          std::initializer_list<std::uint64_t> shape, const Recipe& recipe) {
+  v1::Weight weight;
+  weight.set_name(recipe.tensor->name);
+  weight.set_encoding(encoding);
+  for (const std::uint64_t n : shape) weight.add_shape(n);
+  return Keep(key, std::move(weight), recipe);
+}
+
+WeightRef Weights::Stack(std::string_view name, std::uint32_t matrices, std::uint32_t rows,
+                         std::uint32_t inputs) {
+  const std::string key = std::string(name) + " stack";
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name, {matrices, rows, inputs});
+  if (tensor == nullptr) return 0;
+  return KeepAs(key, tensor->encoding, {matrices, rows, inputs},
+                {tensor, Recipe::Kind::kAsStored, AllRows(1)});
+}
+
+WeightRef Weights::MatrixOfStack(std::string_view name, std::uint32_t matrices,
+                                 std::uint32_t matrix, RowRange rows, std::uint32_t inputs) {
+  const std::string key = std::string(name) + " matrix " + std::to_string(matrix) + " rows " +
+                          std::to_string(rows.first) + "+" + std::to_string(rows.count);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name, {matrices, rows.total, inputs});
+  if (tensor == nullptr) return 0;
+  const std::uint64_t all = std::uint64_t{matrices} * rows.total;
+  if (all > kMostRows) {
+    Refuse(Invalid("tensor ", files::Quote(name), " has ", all, " rows, at most ", kMostRows,
+                   " can be read"));
+    return 0;
+  }
+  const RowRange range{matrix * rows.total + rows.first, rows.count,
+                       static_cast<std::uint32_t>(all)};
+  return KeepAs(key, tensor->encoding, {rows.count, inputs},
+                {tensor, Recipe::Kind::kAsStored, range});
+}
+
+WeightRef Weights::TransposedStack(std::string_view name, std::uint32_t matrices,
+                                   std::uint32_t inputs, RowRange outputs, std::uint32_t step) {
+  const std::string key = std::string(name) + " transposed " + std::to_string(outputs.first) + "+" +
+                          std::to_string(outputs.count);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name, {matrices, inputs, outputs.total});
+  if (tensor == nullptr) return 0;
+  if (!IsFloat(tensor->encoding)) {
+    Refuse(Unimplemented("tensor ", files::Quote(name), " is stored as [inputs, outputs] in ",
+                         tensor->type, ", and only float types can be transposed"));
+    return 0;
+  }
+  Recipe recipe{tensor, Recipe::Kind::kTransposedStack, outputs};
+  recipe.step = step;
+  recipe.matrices = matrices;
+  return KeepAs(key, tensor->encoding, {matrices, outputs.count, inputs}, recipe);
+}
+
+WeightRef Weights::Mxfp4Stack(std::string_view blocks, std::string_view scales,
+                              std::uint32_t matrices, std::uint32_t inputs, RowRange outputs,
+                              std::uint32_t step) {
+  const std::string key = std::string(blocks) + " mxfp4 " + std::to_string(outputs.first) + "+" +
+                          std::to_string(outputs.count);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  if (inputs % kMxfp4Values != 0) {
+    Refuse(Invalid("tensor ", files::Quote(blocks), ": ", inputs, " inputs are not blocks of ",
+                   kMxfp4Values));
+    return 0;
+  }
+  const std::uint64_t count = inputs / kMxfp4Values;
+  Recipe recipe{FindBytes(blocks, {matrices, outputs.total, count, kMxfp4Values / 2}),
+                Recipe::Kind::kMxfp4, outputs};
+  recipe.scales = FindBytes(scales, {matrices, outputs.total, count});
+  if (recipe.tensor == nullptr || recipe.scales == nullptr) return 0;
+  recipe.step = step;
+  recipe.matrices = matrices;
+  return KeepAs(key, v1::ENCODING_MXFP4, {matrices, outputs.count, inputs}, recipe);
+}
+
+WeightRef Weights::RowMatrix(std::string_view name, std::uint32_t width) {
+  const std::string key = std::string(name) + " as a row";
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name, {width});
+  if (tensor == nullptr) return 0;
+  return KeepAs(key, tensor->encoding, {1, width}, {tensor, Recipe::Kind::kAsStored, AllRows(1)});
+}
+
+WeightRef Weights::Table(std::string_view name, std::uint32_t rows, RowRange columns,
+                         std::uint32_t step) {
+  const std::string key = std::string(name) + " table " + std::to_string(columns.first) + "+" +
+                          std::to_string(columns.count);
+  if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  const files::Tensor* tensor = Find(name, {rows, columns.total});
+  if (tensor == nullptr) return 0;
+  const std::uint64_t all = std::uint64_t{rows} * columns.total;
+  if (!IsFloat(tensor->encoding) || all > kMostRows) {
+    Refuse(Invalid("tensor ", files::Quote(name), " is stored as ", tensor->type, " ",
+                   files::ShapeText(tensor->shape), ", and must be float, of at most ", kMostRows,
+                   " values"));
+    return 0;
+  }
+  Recipe recipe{tensor, Recipe::Kind::kWidened,
+                RowRange{columns.first, rows * columns.count, static_cast<std::uint32_t>(all)}};
+  recipe.step = step;
+  return KeepAs(key, v1::ENCODING_F32, {rows, columns.count}, recipe);
 }
 
 WeightRef Weights::Vector(std::string_view name, RowRange range, float added) {
@@ -163,7 +335,7 @@ std::uint32_t Weights::Rows(WeightRef ref) const {
 
 std::uint32_t Weights::Columns(WeightRef ref) const {
   if (ref >= weights_.size() || weights_[ref].shape_size() < 2) return 1;
-  return static_cast<std::uint32_t>(weights_[ref].shape(1));
+  return static_cast<std::uint32_t>(weights_[ref].shape(weights_[ref].shape_size() - 1));
 }
 
 std::vector<std::string> Weights::Unused() const {
@@ -178,13 +350,29 @@ std::vector<std::string> Weights::Unused() const {
 std::span<const std::byte> MakeBytes(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
   const files::Tensor& tensor = *recipe.tensor;
   const RowRange& rows = recipe.rows;
+  if (recipe.kind == Weights::Recipe::Kind::kTransposedStack) {
+    TransposeStack(recipe, owned);
+    return *owned;
+  }
+  if (recipe.kind == Weights::Recipe::Kind::kMxfp4) {
+    JoinMxfp4(recipe, owned);
+    return *owned;
+  }
   const std::size_t size =
       tensor.bytes.size() / rows.total;  // of one row; transposed: of one column
   if (recipe.kind == Weights::Recipe::Kind::kAsStored) {
     return tensor.bytes.subspan(rows.first * size, rows.count * size);
   }
   if (recipe.kind == Weights::Recipe::Kind::kWidened) {
-    std::vector<float> values = Decode(tensor, rows.first, rows.count);
+    std::vector<float> values;
+    if (recipe.step == 1) {
+      values = Decode(tensor, rows.first, rows.count);
+    } else {
+      const std::vector<float> all = Decode(tensor, 0, rows.total);
+      for (std::size_t i = rows.first; values.size() < rows.count; i += recipe.step) {
+        values.push_back(all[i]);
+      }
+    }
     for (float& value : values) value += recipe.added;
     owned->resize(values.size() * sizeof(float));
     std::memcpy(owned->data(), values.data(), owned->size());

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <span>
@@ -52,6 +53,32 @@ class Weights {
   WeightRef Matrix(std::string_view name, RowRange rows, std::uint32_t inputs,
                    Layout layout = Layout::kOutputsByInputs);
 
+  // All matrices of a tensor [matrices, rows, inputs], one behind the other, as it is stored.
+  WeightRef Stack(std::string_view name, std::uint32_t matrices, std::uint32_t rows,
+                  std::uint32_t inputs);
+
+  // Rows of one matrix of a tensor [matrices, rows.total, inputs]: a matrix [rows.count, inputs].
+  WeightRef MatrixOfStack(std::string_view name, std::uint32_t matrices, std::uint32_t matrix,
+                          RowRange rows, std::uint32_t inputs);
+
+  // A part of the outputs of each matrix of a tensor [matrices, inputs, outputs.total]: every
+  // `step`th from outputs.first on, transposed: [matrices, outputs.count, inputs].
+  WeightRef TransposedStack(std::string_view name, std::uint32_t matrices, std::uint32_t inputs,
+                            RowRange outputs, std::uint32_t step);
+
+  // The same of matrices that lie as a program wants them, in MXFP4 as gpt-oss keeps it: bytes
+  // [matrices, outputs.total, inputs / 32, 16] of two neighbouring values each, the lower one in
+  // the low half, and a byte of exponent for each 32.
+  WeightRef Mxfp4Stack(std::string_view blocks, std::string_view scales, std::uint32_t matrices,
+                       std::uint32_t inputs, RowRange outputs, std::uint32_t step);
+
+  // The tensor [width] as a matrix [1, width], as it is stored.
+  WeightRef RowMatrix(std::string_view name, std::uint32_t width);
+
+  // F32 [rows, columns.count]: every `step`th column from columns.first on of a float tensor [rows,
+  // columns.total], of which columns.total is a multiple.
+  WeightRef Table(std::string_view name, std::uint32_t rows, RowRange columns, std::uint32_t step);
+
   // A vector [range.count] of F32 (widened if need be) of a tensor [range.total], `added` to each
   // value.
   WeightRef Vector(std::string_view name, RowRange range, float added = 0);
@@ -64,7 +91,7 @@ class Weights {
 
   // The encoding of a weight (F32 after an error).
   v1::Encoding EncodingOf(WeightRef ref) const;
-  // Of a matrix [rows, columns] (1 after an error).
+  // Of a matrix [rows, columns], or a stack of such (1 after an error).
   std::uint32_t Rows(WeightRef ref) const;
   std::uint32_t Columns(WeightRef ref) const;
 
@@ -81,14 +108,31 @@ class Weights {
   // How to get the bytes of one weight.
   struct Recipe {
     const files::Tensor* tensor = nullptr;  // nullptr: a constant, its bytes are in the weight
-    enum class Kind : std::uint8_t { kAsStored, kWidened, kTransposed } kind = Kind::kAsStored;
+    enum class Kind : std::uint8_t {
+      kAsStored,
+      kWidened,
+      kTransposed,
+      kTransposedStack,
+      kMxfp4,
+    } kind = Kind::kAsStored;
     RowRange rows;
     float added = 0;
+    std::uint32_t step = 1;                 // every `step`th value (kWidened) or output (stacks)
+    std::uint32_t matrices = 1;             // of a stack
+    const files::Tensor* scales = nullptr;  // kMxfp4
   };
   const std::vector<Recipe>& recipes() const { return recipes_; }
 
  private:
   const files::Tensor* Find(std::string_view name);
+  void Use(const files::Tensor* tensor);
+  // The same, if it has this shape.
+  const files::Tensor* Find(std::string_view name, std::vector<std::uint64_t> shape);
+  // A tensor of this many bytes of no encoding.
+  const files::Tensor* FindBytes(std::string_view name, std::vector<std::uint64_t> shape);
+  // A weight of this shape in the tensor's encoding.
+  WeightRef KeepAs(const std::string& key, v1::Encoding encoding,
+                   std::initializer_list<std::uint64_t> shape, const Recipe& recipe);
   WeightRef Keep(const std::string& key, v1::Weight weight, const Recipe& recipe);
 
   const files::TensorIndex& tensors_;

@@ -28,8 +28,11 @@ constexpr double kQuantizedInputs = 0.25;
 constexpr double kCloseMargin = 4e-3;
 
 // Families whose programs are compiled, as the cases name them.
-const std::set<std::string> compiled_families = {"llama",   "gemma3", "gemma3_text", "gpt2",
-                                                 "mistral", "qwen2",  "qwen3",       "smollm3"};
+const std::set<std::string> compiled_families = {
+    "llama", "gemma3", "gemma3_text", "gpt2", "mistral", "qwen2", "qwen3", "smollm3",
+    // Mixtures of experts.
+    "mixtral", "qwen2_moe", "qwen2moe", "qwen3_moe", "olmoe", "granitemoe", "phimoe", "gpt_oss",
+    "deepseek_v2", "deepseek_v3"};
 
 json ReadExpected(const fs::path& folder) {
   std::ifstream file(folder / "expected.json");

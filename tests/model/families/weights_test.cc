@@ -36,6 +36,14 @@ class WeightsTest : public ::testing::Test {
     writer.Tensor("vector", 0, {3}, Bytes<float>({1, 2, 3}));
     writer.Tensor("half", 1, {2}, Bytes<std::uint16_t>({0x3c00, 0xc000}));       // 1, -2
     writer.Tensor("brain", 30, {2, 1}, Bytes<std::uint16_t>({0x3f80, 0x4000}));  // 1, 2
+    // Two matrices of two rows and three columns.
+    writer.Tensor("stack", 0, {2, 2, 3}, Bytes<float>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+    // One matrix of two rows of 32 values: bytes of neighbours 0x10, 0x32, ...
+    std::string neighbours;
+    for (int i = 0; i < 32; ++i)
+      neighbours += static_cast<char>(2 * (i % 8) + 16 * (2 * (i % 8) + 1));
+    writer.Tensor("blocks", 24, {1, 2, 1, 16}, neighbours);
+    writer.Tensor("scales", 24, {1, 2, 1}, std::string("\x7f\x80"));
     writer.Tensor("mask", 24, {2}, std::string(2, '\0'));
     writer.Tensor("quantized", 2, {32}, std::string(18, '\0'));
     bytes_ = writer.Finish();
@@ -80,13 +88,55 @@ TEST_F(WeightsTest, AreWidenedWhereAProgramWantsF32) {
   EXPECT_TRUE(weights.status().ok());
 }
 
+TEST_F(WeightsTest, AreStacksAndPartsOfStacks) {
+  Weights weights(files_.tensors);
+  const WeightRef all = weights.Stack("stack", 2, 2, 3);
+  const WeightRef second = weights.MatrixOfStack("stack", 2, 1, AllRows(2), 3);
+  const WeightRef row = weights.MatrixOfStack("stack", 2, 0, {1, 1, 2}, 3);
+  const WeightRef alone = weights.RowMatrix("vector", 3);
+  ASSERT_TRUE(weights.status().ok()) << weights.status().message();
+  EXPECT_THAT(weights.all()[all].shape(), ElementsAre(2, 2, 3));
+  EXPECT_EQ(weights.Columns(all), 3u);
+  EXPECT_THAT(Make<float>(weights, all), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  EXPECT_THAT(Make<float>(weights, second), ElementsAre(7, 8, 9, 10, 11, 12));
+  EXPECT_THAT(Make<float>(weights, row), ElementsAre(4, 5, 6));
+  EXPECT_THAT(weights.all()[alone].shape(), ElementsAre(1, 3));
+}
+
+TEST_F(WeightsTest, AreTransposedStacksOfEverySecondOutput) {
+  Weights weights(files_.tensors);
+  const WeightRef all = weights.TransposedStack("stack", 2, 2, AllRows(3), 1);
+  const WeightRef even = weights.TransposedStack("stack", 2, 2, {0, 2, 3}, 2);
+  const WeightRef table = weights.Table("matrix", 3, {1, 1, 2}, 2);
+  ASSERT_TRUE(weights.status().ok()) << weights.status().message();
+  EXPECT_THAT(weights.all()[all].shape(), ElementsAre(2, 3, 2));
+  EXPECT_THAT(Make<float>(weights, all), ElementsAre(1, 4, 2, 5, 3, 6, 7, 10, 8, 11, 9, 12));
+  EXPECT_THAT(weights.all()[even].shape(), ElementsAre(2, 2, 2));
+  EXPECT_THAT(Make<float>(weights, even), ElementsAre(1, 4, 3, 6, 7, 10, 9, 12));
+  EXPECT_THAT(weights.all()[table].shape(), ElementsAre(3, 1));
+  EXPECT_THAT(Make<float>(weights, table), ElementsAre(2, 4, 6));
+}
+
+// Values 0, 1, 2, ... 15, 0, 1, ... as codes: byte i of our block has codes i and i + 16.
+TEST_F(WeightsTest, AreMxfp4BlocksWhoseHalvesChangePlaces) {
+  Weights weights(files_.tensors);
+  const WeightRef second = weights.Mxfp4Stack("blocks", "scales", 1, 32, {1, 1, 2}, 2);
+  ASSERT_TRUE(weights.status().ok()) << weights.status().message();
+  EXPECT_EQ(weights.EncodingOf(second), v1::ENCODING_MXFP4);
+  EXPECT_THAT(weights.all()[second].shape(), ElementsAre(1, 1, 32));
+  EXPECT_THAT(Make<std::uint8_t>(weights, second),
+              ElementsAre(0x80, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa,
+                          0xbb, 0xcc, 0xdd, 0xee, 0xff));
+}
+
 TEST_F(WeightsTest, AreKeptOnceHoweverOftenTheyAreAskedFor) {
   Weights weights(files_.tensors);
   EXPECT_EQ(weights.Matrix("matrix", AllRows(3), 2), weights.Matrix("matrix", AllRows(3), 2));
   EXPECT_NE(weights.Vector("vector", AllRows(3)), weights.Vector("vector", AllRows(3), 1));
   EXPECT_EQ(weights.Constant("c", {1, 2}), weights.Constant("c", {1, 2}));
   EXPECT_EQ(weights.all().size(), 4u);
-  EXPECT_THAT(weights.Unused(), ElementsAre("brain", "half", "mask", "quantized"));
+  EXPECT_THAT(weights.Unused(),
+              ElementsAre("blocks", "brain", "half", "mask", "quantized", "scales", "stack"));
 }
 
 TEST_F(WeightsTest, AreRefusedByName) {
@@ -101,6 +151,18 @@ TEST_F(WeightsTest, AreRefusedByName) {
        "'quantized' is stored as Q4_0, and norms"},
       {[](Weights* w) { w->CountRows("vector", 3); }, "needs [1 to 16777216, 3]"},
       {[](Weights* w) { w->Read("vector", 2); }, "needs [2]"},
+      {[](Weights* w) { w->Stack("stack", 2, 3, 2); }, "needs [2, 3, 2]"},
+      {[](Weights* w) { w->MatrixOfStack("matrix", 3, 0, AllRows(2), 1); }, "needs [3, 2, 1]"},
+      {[](Weights* w) { w->TransposedStack("quantized", 1, 32, AllRows(1), 1); },
+       "needs [1, 32, 1]"},
+      {[](Weights* w) { w->Table("half", 1, AllRows(2), 1); }, "needs [1, 2]"},
+      {[](Weights* w) { w->RowMatrix("vector", 4); }, "needs [4]"},
+      {[](Weights* w) { w->Mxfp4Stack("nowhere", "scales", 1, 32, AllRows(2), 1); },
+       "'nowhere' is missing"},
+      {[](Weights* w) { w->Mxfp4Stack("blocks", "scales", 1, 64, AllRows(2), 1); },
+       "needs [1, 2, 2, 16]"},
+      {[](Weights* w) { w->Mxfp4Stack("blocks", "scales", 1, 33, AllRows(2), 1); },
+       "33 inputs are not blocks of 32"},
   };
   for (const auto& [ask, message] : wrong) {
     Weights weights(files_.tensors);
