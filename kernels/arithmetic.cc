@@ -14,6 +14,9 @@ constexpr Row<BinaryFn> kAddRows[] = {
 constexpr Row<BinaryFn> kMultiplyRows[] = {
     {"multiply/portable", kNothing, portable::Multiply},
 };
+constexpr Row<BinaryFn> kMaximumRows[] = {
+    {"maximum/portable", kNothing, portable::Maximum},
+};
 constexpr Row<ScalarFn> kScaleRows[] = {
     {"scale/portable", kNothing, portable::Scale},
 };
@@ -37,6 +40,7 @@ constexpr Row<ScalarFn> kClampRows[] = {
 
 Rows<BinaryFn> AddRows() { return kAddRows; }
 Rows<BinaryFn> MultiplyRows() { return kMultiplyRows; }
+Rows<BinaryFn> MaximumRows() { return kMaximumRows; }
 Rows<ScalarFn> ScaleRows() { return kScaleRows; }
 Rows<ScalarFn> AddScaledRows() { return kAddScaledRows; }
 Rows<ScalarFn> SoftCapRows() { return kSoftCapRows; }

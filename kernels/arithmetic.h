@@ -15,6 +15,8 @@ using ScalarFn = void (*)(const float* a, float scalar, std::size_t n, float* y)
 
 Rows<BinaryFn> AddRows();
 Rows<BinaryFn> MultiplyRows();
+// b[i] where it is larger, else a[i]
+Rows<BinaryFn> MaximumRows();
 
 // a * scalar
 Rows<ScalarFn> ScaleRows();

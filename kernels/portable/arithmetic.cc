@@ -13,6 +13,10 @@ void Multiply(const float* a, const float* b, std::size_t n, float* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] = a[i] * b[i];
 }
 
+void Maximum(const float* a, const float* b, std::size_t n, float* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = b[i] > a[i] ? b[i] : a[i];
+}
+
 void Scale(const float* a, float scalar, std::size_t n, float* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] = a[i] * scalar;
 }

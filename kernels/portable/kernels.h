@@ -7,6 +7,7 @@
 #include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/route.h"
+#include "kernels/sequence.h"
 
 namespace bramble::kernels::portable {
 
@@ -26,8 +27,14 @@ void RopePair(const float* x, const float* cosines, const float* sines, std::siz
 
 void Attention(const AttentionArgs& args);
 
+void Convolution(const ConvolutionArgs& args);
+void SelectiveScan(const StateSpaceArgs& args);
+void StateSpaceDual(const StateSpaceArgs& args);
+void Wkv(const WkvArgs& args);
+
 void Add(const float* a, const float* b, std::size_t n, float* y);
 void Multiply(const float* a, const float* b, std::size_t n, float* y);
+void Maximum(const float* a, const float* b, std::size_t n, float* y);
 void Scale(const float* a, float scalar, std::size_t n, float* y);
 void SoftCap(const float* a, float scalar, std::size_t n, float* y);
 void Clamp(const float* a, float scalar, std::size_t n, float* y);

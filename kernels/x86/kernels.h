@@ -8,6 +8,7 @@
 #include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/matmul.h"
+#include "kernels/sequence.h"
 
 namespace bramble::kernels::x86 {
 
@@ -53,6 +54,11 @@ void RopeHalfAvx2(const float* x, const float* cosines, const float* sines, std:
                   std::size_t heads, std::size_t head_dim, float* y);
 
 void AttentionAvx2(const AttentionArgs& args);
+
+void ConvolutionAvx2(const ConvolutionArgs& args);
+void SelectiveScanAvx2(const StateSpaceArgs& args);
+void StateSpaceDualAvx2(const StateSpaceArgs& args);
+void WkvAvx2(const WkvArgs& args);
 
 void SoftCapAvx2(const float* a, float scalar, std::size_t n, float* y);
 void AddScaledAvx2(const float* a, float scalar, std::size_t n, float* y);
