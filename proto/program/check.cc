@@ -23,7 +23,10 @@ Status CheckWidthAndRows(std::uint32_t width, v1::RowKind rows) {
   if (width == 0 || width > kMaxWidth) {
     return Invalid("is ", width, " wide, must be 1 to ", kMaxWidth);
   }
-  if (rows == v1::ROW_KIND_TOKEN || rows == v1::ROW_KIND_OUTPUT) return {};
+  if (rows == v1::ROW_KIND_TOKEN || rows == v1::ROW_KIND_OUTPUT || rows == v1::ROW_KIND_SEQUENCE ||
+      rows == v1::ROW_KIND_SOURCE) {
+    return {};
+  }
   if (rows != v1::ROW_KIND_UNSPECIFIED && v1::RowKind_IsValid(rows)) {
     return Unimplemented("rows of kind ", v1::RowKind_Name(rows), " are not run by this version");
   }
@@ -40,6 +43,10 @@ Status CheckHeader(const v1::Program& program) {
   }
   if (program.vocabulary_size() > kMaxWidth) {
     return Invalid("vocabulary_size is ", program.vocabulary_size(), ", at most ", kMaxWidth);
+  }
+  if (program.has_start_id() && program.start_id() >= program.vocabulary_size()) {
+    return Invalid("start_id is ", program.start_id(), ", the vocabulary ends at ",
+                   program.vocabulary_size());
   }
   if (program.blocks_size() == 0) return Invalid("has no blocks");
   RETURN_IF_ERROR(
@@ -117,7 +124,11 @@ Status CheckWeights(const v1::Program& program) {
 
 Status CheckCache(const v1::Cache& cache) {
   RETURN_IF_ERROR(CheckName(cache.name()));
-  if (cache.has_state()) return Unimplemented("a state cache is not run by this version");
+  if (cache.has_state()) {
+    const std::uint64_t numbers = std::uint64_t{cache.state().rows()} * cache.state().width();
+    if (numbers >= 1 && numbers <= kMaxWidth) return {};
+    return Invalid("a state of ", numbers, " numbers, must have 1 to ", kMaxWidth);
+  }
   if (!cache.has_key_value()) return Invalid("has no kind");
   const v1::KeyValueCache& key_value = cache.key_value();
   if (key_value.encoding() != v1::ENCODING_F32 && key_value.encoding() != v1::ENCODING_F16) {
@@ -156,6 +167,26 @@ struct Walk {
   bool sampled = false;
 };
 
+// The rows that a result of this kind has.
+Status CheckResult(const v1::Stream& stream) {
+  v1::RowKind rows = v1::ROW_KIND_SEQUENCE;
+  switch (stream.result()) {
+    case v1::RESULT_KIND_UNSPECIFIED:
+      return {};
+    case v1::RESULT_KIND_EMBEDDING:
+    case v1::RESULT_KIND_HEAD:
+      break;
+    case v1::RESULT_KIND_HIDDEN:
+      rows = v1::ROW_KIND_OUTPUT;
+      break;
+    default:
+      return Invalid("result ", static_cast<int>(stream.result()), " does not exist");
+  }
+  if (!stream.leaves()) return Invalid("is a result and does not leave");
+  if (stream.rows() == rows) return {};
+  return Invalid("a result of this kind needs rows of kind ", v1::RowKind_Name(rows));
+}
+
 Status CheckStreams(const v1::Program& program, Walk& walk) {
   const auto count = static_cast<std::size_t>(program.streams_size());
   walk.stream_written.assign(count, false);
@@ -164,6 +195,7 @@ Status CheckStreams(const v1::Program& program, Walk& walk) {
     const v1::Stream& stream = program.streams(static_cast<int>(i));
     Status status = CheckName(stream.name());
     if (status.ok()) status = CheckWidthAndRows(stream.width(), stream.rows());
+    if (status.ok()) status = CheckResult(stream);
     if (!status.ok()) return status.WithContext(Printable(stream.name(), "stream", i));
     walk.stream_written[i] = stream.enters();
   }
@@ -265,6 +297,16 @@ Status CheckCacheUse(const v1::Attention& attention, int block, Walk& walk) {
   return {};
 }
 
+// A state belongs to one operation.
+Status CheckStateUse(const v1::Operation& op, int block, Walk& walk) {
+  const std::uint32_t cache =
+      op.has_convolution() ? op.convolution().cache() : op.recurrence().cache();
+  if (walk.cache_filled[cache]) return Invalid("cache ", cache, " is used by two operations");
+  walk.cache_block[cache] = block;
+  walk.cache_filled[cache] = true;
+  return {};
+}
+
 Status CheckOperation(const v1::Program& program, int block_index, const v1::Operation& op,
                       Walk& walk, std::vector<bool>& written) {
   const v1::Block& block = program.blocks(block_index);
@@ -276,6 +318,9 @@ Status CheckOperation(const v1::Program& program, int block_index, const v1::Ope
   RETURN_IF_ERROR(CheckOperands(block, op, written));
   RETURN_IF_ERROR(row->check(Site{program, block, op}));
   if (op.has_attention()) RETURN_IF_ERROR(CheckCacheUse(op.attention(), block_index, walk));
+  if (op.has_convolution() || op.has_recurrence()) {
+    RETURN_IF_ERROR(CheckStateUse(op, block_index, walk));
+  }
   walk.sampled = op.has_sample();
   return {};
 }

@@ -12,6 +12,11 @@
 namespace bramble::program {
 namespace {
 
+// A position of a source costs what a token does.
+bool IsPerToken(v1::RowKind rows) {
+  return rows == v1::ROW_KIND_TOKEN || rows == v1::ROW_KIND_SOURCE;
+}
+
 // A mixture reads the experts that its row has chosen.
 void AddExpertReads(const v1::Program& program, const v1::Moe& moe, BlockCost& cost) {
   const auto add = [&](const auto& stack) {
@@ -34,7 +39,7 @@ void AddReads(const v1::Program& program, const v1::Operation& op, BlockCost& co
 }
 
 void AddProducts(v1::RowKind rows, std::uint64_t multiplies, BlockCost& cost) {
-  (rows == v1::ROW_KIND_TOKEN ? cost.token_multiplies : cost.output_multiplies) += multiplies;
+  (IsPerToken(rows) ? cost.token_multiplies : cost.output_multiplies) += multiplies;
 }
 
 void AddMultiplies(const v1::Program& program, const v1::Block& block, const v1::Operation& op,
@@ -90,8 +95,8 @@ void AddCrossings(const v1::Program& program, std::vector<BlockCost>& costs) {
     const std::uint64_t bytes = std::uint64_t{stream.width()} * sizeof(float);
     for (int b = written[i]; b < end; ++b) {
       BlockCost& cost = costs[static_cast<std::size_t>(b)];
-      (stream.rows() == v1::ROW_KIND_TOKEN ? cost.crossing_bytes_per_token
-                                           : cost.crossing_bytes_per_output) += bytes;
+      (IsPerToken(stream.rows()) ? cost.crossing_bytes_per_token
+                                 : cost.crossing_bytes_per_output) += bytes;
     }
   }
 }

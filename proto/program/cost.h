@@ -18,7 +18,8 @@ struct BlockCost {
   // Encoded bytes that a step of one row reads: all of each linear's weight, as many experts of a
   // mixture as a row chooses, one row of each table, every vector but a mixture's.
   std::map<v1::Encoding, std::uint64_t> read_bytes;
-  // Multiplications with weights for each token row, and for each row that needs an output.
+  // Multiplications with weights for each row of a token or a source, and for each other row (of
+  // outputs, of sequences).
   std::uint64_t token_multiplies = 0;
   std::uint64_t output_multiplies = 0;
   // Key and value bytes of a position, and attention's multiplications for each row and each

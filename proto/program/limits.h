@@ -30,6 +30,8 @@ constexpr std::size_t kHashBytes = 32;
 constexpr int kMaxSegments = 8;
 constexpr std::uint32_t kMaxExperts = 4096;  // of one mixture
 constexpr std::uint32_t kMaxExpertsPerRow = 64;
+constexpr std::uint64_t kMaxTaps = 64;         // of a convolution along a sequence
+constexpr std::uint64_t kMaxStateSize = 1024;  // numbers of a recurrence's state for each of its x
 
 // Of Limits, so that a plan's memory is counted without overflow. A larger plan is refused.
 constexpr std::uint32_t kMaxStepRows = 1U << 16;

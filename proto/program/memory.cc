@@ -29,6 +29,7 @@ std::uint64_t Aligned(std::uint64_t bytes) {
 }  // namespace
 
 std::uint64_t CacheBytesPerPosition(const v1::Cache& cache) {
+  if (cache.has_state()) return 0;
   const v1::KeyValueCache& kv = cache.key_value();
   const std::uint64_t number = kv.encoding() == v1::ENCODING_F16 ? 2 : 4;
   return number * kv.kv_heads() * (std::uint64_t{kv.key_dim()} + kv.value_dim());
@@ -42,6 +43,21 @@ PageLayout LayOutPages(const v1::Program& program, const v1::Limits& limits) {
     layout.page_bytes = Add(layout.page_bytes, Aligned(bytes));
   }
   return layout;
+}
+
+StateLayout LayOutStates(const v1::Program& program) {
+  StateLayout layout;
+  for (const v1::Cache& cache : program.caches()) {
+    layout.cache_offset.push_back(layout.sequence_bytes);
+    if (!cache.has_state()) continue;
+    layout.sequence_bytes +=
+        Aligned(std::uint64_t{cache.state().rows()} * cache.state().width() * sizeof(float));
+  }
+  return layout;
+}
+
+std::uint64_t StateBytes(const v1::Program& program, const v1::Limits& limits) {
+  return Multiply(LayOutStates(program).sequence_bytes, limits.max_sequences());
 }
 
 std::uint64_t ThreadScratchBytes(const v1::Program& program, const v1::Limits& limits) {
@@ -93,13 +109,14 @@ MemoryNeed Memory(const v1::Program& program, const v1::Limits& limits) {
   MemoryNeed need;
   need.weight_bytes = HeldBytes(
       program, HoldWeights(program, 0, static_cast<std::uint32_t>(program.blocks_size())));
-  need.cache_bytes = Multiply(LayOutPages(program, limits).page_bytes, limits.pages());
+  need.cache_bytes = Add(Multiply(LayOutPages(program, limits).page_bytes, limits.pages()),
+                         StateBytes(program, limits));
   const std::uint64_t parts[] = {
       PlanBuffers(MakeSchedule(program), limits).bytes,
       Multiply(ThreadScratchBytes(program, limits), kMaxThreads),
       Multiply(SamplerBytes(program), SamplerCount(program, limits)),
       Multiply(SequenceBytes(program, limits), limits.max_sequences()),
-      Multiply(kRowBytes, std::uint64_t{limits.max_rows()} + limits.max_outputs()),
+      Multiply(kRowBytes, 2 * std::uint64_t{limits.max_rows()} + limits.max_outputs()),
   };
   for (const std::uint64_t part : parts) need.buffer_bytes = Add(need.buffer_bytes, part);
   need.total = Add(need.weight_bytes, Add(need.cache_bytes, need.buffer_bytes));

@@ -85,8 +85,16 @@ std::vector<std::uint32_t> SortedBy(const Schedule& schedule, std::uint32_t Tens
 }  // namespace
 
 std::uint64_t MostRows(v1::RowKind rows, const v1::Limits& limits) {
-  CHECK(rows == v1::ROW_KIND_TOKEN || rows == v1::ROW_KIND_OUTPUT);
-  return rows == v1::ROW_KIND_TOKEN ? limits.max_rows() : limits.max_outputs();
+  switch (rows) {
+    case v1::ROW_KIND_TOKEN:
+    case v1::ROW_KIND_SOURCE:
+      return limits.max_rows();
+    case v1::ROW_KIND_SEQUENCE:
+      return limits.max_sequences();
+    default:
+      CHECK(rows == v1::ROW_KIND_OUTPUT);
+      return limits.max_outputs();
+  }
 }
 
 BufferPlan PlanBuffers(const Schedule& schedule, const v1::Limits& limits) {

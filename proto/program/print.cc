@@ -154,6 +154,22 @@ class Printer {
         text << "gather(" << Lower(v1::Gather::Kind_Name(op.gather().kind()), "KIND_");
         if (op.gather().kind() == v1::Gather::KIND_SLICE) text << " from " << op.gather().from();
         break;
+      case v1::Operation::kConvolution:
+        text << "convolution("
+             << Lower(v1::Convolution::Kind_Name(op.convolution().kind()), "KIND_") << ", "
+             << WeightText(op.convolution().weight())
+             << (op.convolution().has_bias() ? ", bias" : "");
+        break;
+      case v1::Operation::kPool:
+        text << "pool(" << Lower(v1::Pool::Kind_Name(op.pool().kind()), "KIND_");
+        break;
+      case v1::Operation::kRecurrence:
+        text << "recurrence(" << Lower(v1::Recurrence::Kind_Name(op.recurrence().kind()), "KIND_");
+        if (op.recurrence().heads() != 0) {
+          text << ", " << op.recurrence().heads() << " heads, state "
+               << op.recurrence().state_size();
+        }
+        break;
       case v1::Operation::kMoe:
         text << MoeText(op.moe());
         break;
@@ -199,6 +215,7 @@ class Printer {
     text << ", scale " << attention.scale();
     if (attention.soft_cap() != 0) text << ", cap " << attention.soft_cap();
     if (attention.has_slopes()) text << ", slopes";
+    if (attention.has_bucket_bias()) text << ", buckets";
     if (attention.has_sinks()) text << ", sinks";
     if (!attention.appends()) text << ", reads only";
     return text.str();

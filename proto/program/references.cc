@@ -55,6 +55,16 @@ void MapWeights(v1::Operation& operation, const IndexMap& map) {
       break;
     case v1::Operation::kMoe:
       MapMoeWeights(*operation.mutable_moe(), map);
+    case v1::Operation::kConvolution: {
+      v1::Convolution& convolution = *operation.mutable_convolution();
+      convolution.set_weight(map(convolution.weight()));
+      if (convolution.has_bias()) convolution.set_bias(map(convolution.bias()));
+      break;
+    }
+    case v1::Operation::kRecurrence:
+      for (std::uint32_t& weight : *operation.mutable_recurrence()->mutable_weights()) {
+        weight = map(weight);
+      }
       break;
     default:
       break;
@@ -62,9 +72,19 @@ void MapWeights(v1::Operation& operation, const IndexMap& map) {
 }
 
 void MapCaches(v1::Operation& operation, const IndexMap& map) {
-  if (!operation.has_attention()) return;
-  v1::Attention& attention = *operation.mutable_attention();
-  attention.set_cache(map(attention.cache()));
+  switch (operation.kind_case()) {
+    case v1::Operation::kAttention:
+      operation.mutable_attention()->set_cache(map(operation.attention().cache()));
+      break;
+    case v1::Operation::kConvolution:
+      operation.mutable_convolution()->set_cache(map(operation.convolution().cache()));
+      break;
+    case v1::Operation::kRecurrence:
+      operation.mutable_recurrence()->set_cache(map(operation.recurrence().cache()));
+      break;
+    default:
+      break;
+  }
 }
 
 namespace {

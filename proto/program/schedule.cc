@@ -4,6 +4,7 @@
 #include <bit>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "common/check.h"
@@ -118,7 +119,7 @@ class Builder {
       placement.rows = block.values(static_cast<int>(op.outputs(0))).rows();
     }
     if (op.has_linear()) PrepareLinear(op.linear(), b, i, inputs, placement);
-    if (op.has_rope()) inputs.push_back(AnglesFor(b, i));
+    if (op.has_rope()) inputs.push_back(AnglesFor(b, i, placement.rows));
     if (op.has_attention()) PrepareAttention(op.attention(), b, i, inputs, placement);
     if (op.has_moe()) PrepareMoe(op.moe(), b, i, inputs);
     for (const std::uint32_t tensor : inputs) Read(tensor, placement);
@@ -248,15 +249,14 @@ class Builder {
   }
 
   // Ropes with the same frequencies and magnitude turn by the same angles: one table for all.
-  std::uint32_t AnglesFor(std::uint32_t b, std::uint32_t i) {
+  std::uint32_t AnglesFor(std::uint32_t b, std::uint32_t i, v1::RowKind rows) {
     const v1::Rope& rope = OperationAt(b, i).rope();
     const std::string& hash = program_.weights(static_cast<int>(rope.frequencies())).sha256();
-    const std::pair key{hash,
-                        std::pair{rope.dims(), std::bit_cast<std::uint32_t>(rope.magnitude())}};
+    const AnglesKey key{hash, rope.dims(), std::bit_cast<std::uint32_t>(rope.magnitude()), rows};
     auto found = angles_.find(key);
     if (found == angles_.end()) {
-      const std::uint32_t tensor = AddTensor(std::uint64_t{rope.dims()} * sizeof(float),
-                                             v1::ROW_KIND_TOKEN, rope.dims() / 2);
+      const std::uint32_t tensor =
+          AddTensor(std::uint64_t{rope.dims()} * sizeof(float), rows, rope.dims() / 2);
       Node node;
       node.kind = NodeKind::kAngles;
       node.block = b;
@@ -310,7 +310,7 @@ class Builder {
     }
   }
 
-  using AnglesKey = std::pair<std::string, std::pair<std::uint32_t, std::uint32_t>>;
+  using AnglesKey = std::tuple<std::string, std::uint32_t, std::uint32_t, v1::RowKind>;
 
   const v1::Program& program_;
   Schedule schedule_;
@@ -332,8 +332,10 @@ bool IsRowWise(const v1::Operation& operation) {
     case v1::Operation::kArithmetic:
       return true;
     case v1::Operation::kGather:
-      // An output row is another token row: it may be another thread's.
-      return operation.gather().kind() != v1::Gather::KIND_OUTPUTS;
+      // An output row that is another row of the input: it may be another thread's.
+      return operation.gather().kind() != v1::Gather::KIND_OUTPUTS &&
+             operation.gather().kind() != v1::Gather::KIND_FIRST &&
+             operation.gather().kind() != v1::Gather::KIND_LAST;
     default:
       return false;
   }

@@ -63,6 +63,20 @@ inline Status Vector(const Site& site, const char* what, std::uint32_t index, st
   return {};
 }
 
+// A matrix [rows, columns] in F32.
+inline Status FloatMatrix(const Site& site, const char* what, std::uint32_t index,
+                          std::uint64_t rows, std::uint64_t columns) {
+  ASSIGN_OR_RETURN(const v1::Weight* weight, WeightAt(site, what, index));
+  if (weight->encoding() != v1::ENCODING_F32) {
+    return Invalid(what, " is in ", v1::Encoding_Name(weight->encoding()), ", must be in F32");
+  }
+  if (weight->shape_size() == 2 && weight->shape(0) == rows && weight->shape(1) == columns) {
+    return {};
+  }
+  return Invalid(what, " has the shape ", ShapeText(*weight), ", must have [", rows, ", ", columns,
+                 "]");
+}
+
 inline Status Positive(const char* what, float value) {
   if (std::isfinite(value) && value > 0) return {};
   return Invalid(what, " is ", value, ", must be finite and above 0");

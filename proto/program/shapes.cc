@@ -6,6 +6,7 @@
 
 #include "proto/program/limits.h"
 #include "proto/program/moe.h"
+#include "proto/program/sequence_shapes.h"
 #include "proto/program/shape_rules.h"
 #include "proto/program/weights.h"
 
@@ -15,7 +16,9 @@ namespace {
 Status CheckEmbed(const Site& site) {
   const v1::Embed& embed = site.op.embed();
   RETURN_IF_ERROR(Operands(site, 0, 1));
-  RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  if (site.out(0).rows() != v1::ROW_KIND_SOURCE) {
+    RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  }
   ASSIGN_OR_RETURN(const v1::Weight* table, WeightAt(site, "table", embed.table()));
   if (table->shape_size() != 2) {
     return Invalid("table has the shape ", ShapeText(*table), ", needs two dimensions");
@@ -33,7 +36,11 @@ Status CheckEmbed(const Site& site) {
       entries = std::uint64_t{site.program.context_length()} + embed.position_offset();
       break;
     case v1::Embed::SOURCE_TYPE:
-      return NotRun("SOURCE_TYPE");
+      // A type beyond the table is an error of the step, not of the program.
+      RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+      if (embed.position_offset() != 0) return Invalid("position_offset without positions");
+      entries = 1;
+      break;
     default:
       return Invalid("source ", static_cast<int>(embed.source()), " does not exist");
   }
@@ -87,7 +94,9 @@ Status CheckNorm(const Site& site) {
 Status CheckRope(const Site& site) {
   const v1::Rope& rope = site.op.rope();
   RETURN_IF_ERROR(SameShapes(site, 1));
-  RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  if (site.out(0).rows() != v1::ROW_KIND_SOURCE) {
+    RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
+  }
   if (rope.style() != v1::Rope::STYLE_HALF && rope.style() != v1::Rope::STYLE_PAIR) {
     return Invalid("style ", static_cast<int>(rope.style()), " does not exist");
   }
@@ -191,6 +200,12 @@ Status CheckGather(const Site& site) {
       RETURN_IF_ERROR(Rows("the input", site.in(0), v1::ROW_KIND_TOKEN));
       RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_OUTPUT));
       return Width("the output", site.out(0), site.in(0).width());
+    case v1::Gather::KIND_FIRST:
+    case v1::Gather::KIND_LAST:
+      RETURN_IF_ERROR(Operands(site, 1, 1));
+      RETURN_IF_ERROR(Rows("the input", site.in(0), v1::ROW_KIND_TOKEN));
+      RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_SEQUENCE));
+      return Width("the output", site.out(0), site.in(0).width());
     case v1::Gather::KIND_SLICE:
       return CheckSlice(site);
     case v1::Gather::KIND_CONCATENATE:
@@ -217,13 +232,17 @@ Status CheckSample(const Site& site) {
 // What an attention may ask for on paper but not of this version.
 Status CheckAttentionIsRun(const v1::Attention& attention, const v1::Cache& cache) {
   if (cache.has_state()) return Invalid("cache is a state, must hold keys and values");
-  if (cache.key_value().cross()) return NotRun("a cross cache");
-  if (attention.sees() == v1::Attention::SEES_UNSPECIFIED ||
-      !v1::Attention::Sees_IsValid(attention.sees())) {
-    return Invalid("sees ", static_cast<int>(attention.sees()), ": there is no such");
-  }
-  if (attention.sees() != v1::Attention::SEES_CAUSAL) {
-    return NotRun("attention that ", v1::Attention::Sees_Name(attention.sees()));
+  switch (attention.sees()) {
+    case v1::Attention::SEES_CAUSAL:
+    case v1::Attention::SEES_BIDIRECTIONAL:
+    case v1::Attention::SEES_CROSS:
+      break;
+    default:
+      if (attention.sees() == v1::Attention::SEES_UNSPECIFIED ||
+          !v1::Attention::Sees_IsValid(attention.sees())) {
+        return Invalid("sees ", static_cast<int>(attention.sees()), ": there is no such");
+      }
+      return NotRun("attention that ", v1::Attention::Sees_Name(attention.sees()));
   }
   if (attention.span_kind() != v1::SPAN_KIND_UNSPECIFIED || attention.span_length() != 0) {
     return Invalid("span_kind and span_length belong to SEES_SPANS");
@@ -231,9 +250,33 @@ Status CheckAttentionIsRun(const v1::Attention& attention, const v1::Cache& cach
   return {};
 }
 
+// Whose rows ask, and whose are kept: a cross cache keeps the source's.
+Status CheckAttentionRows(const Site& site, bool cross) {
+  const v1::Attention& attention = site.op.attention();
+  const v1::RowKind kept = cross ? v1::ROW_KIND_SOURCE : v1::ROW_KIND_TOKEN;
+  const bool both_ways = attention.sees() == v1::Attention::SEES_BIDIRECTIONAL;
+  if (!both_ways && cross != (attention.sees() == v1::Attention::SEES_CROSS)) {
+    return Invalid(cross ? "only SEES_CROSS and SEES_BIDIRECTIONAL read a cross cache"
+                         : "SEES_CROSS needs a cross cache");
+  }
+  const v1::RowKind asking = both_ways ? kept : v1::ROW_KIND_TOKEN;
+  RETURN_IF_ERROR(Rows("the output", site.out(0), asking));
+  RETURN_IF_ERROR(Rows("queries", site.in(0), asking));
+  for (int i = 1; i < site.op.inputs_size(); ++i) {
+    RETURN_IF_ERROR(Rows("an input", site.in(i), kept));
+  }
+  if (attention.sees() != v1::Attention::SEES_CROSS) return {};
+  // A position of the source is no distance from one of the answer.
+  if (attention.window() == 0 && !attention.has_slopes() && !attention.has_bucket_bias()) return {};
+  return Invalid("SEES_CROSS has no window, slopes or buckets");
+}
+
 // A cache that forgets must not be asked for what it has forgotten.
 Status CheckWindow(const v1::Attention& attention, const v1::KeyValueCache& cache) {
   if (cache.window() == 0) return {};
+  if (attention.sees() != v1::Attention::SEES_CAUSAL) {
+    return Invalid("a cache with a window serves SEES_CAUSAL only");
+  }
   if (attention.window() != 0 && attention.window() <= cache.window()) return {};
   return Invalid("window ", attention.window(), " needs more than the cache's ", cache.window());
 }
@@ -243,8 +286,15 @@ Status CheckBuckets(const Site& site) {
   if (attention.has_bucket_bias() != attention.has_bucket_ids()) {
     return Invalid("bucket_bias and bucket_ids need each other");
   }
-  if (attention.has_bucket_bias()) return NotRun("a bias of relative buckets");
-  return {};
+  if (!attention.has_bucket_bias()) return {};
+  ASSIGN_OR_RETURN(const v1::Weight* ids, WeightAt(site, "bucket_ids", attention.bucket_ids()));
+  if (ids->shape_size() != 1 || ids->shape(0) % 2 != 1) {
+    return Invalid("bucket_ids has the shape ", ShapeText(*ids), ", must be one odd dimension");
+  }
+  RETURN_IF_ERROR(Vector(site, "bucket_ids", attention.bucket_ids(), ids->shape(0)));
+  ASSIGN_OR_RETURN(const v1::Weight* bias, WeightAt(site, "bucket_bias", attention.bucket_bias()));
+  return FloatMatrix(site, "bucket_bias", attention.bucket_bias(), bias->shape(0),
+                     attention.heads());
 }
 
 Status CheckAttention(const Site& site) {
@@ -264,10 +314,7 @@ Status CheckAttention(const Site& site) {
   const std::uint64_t kv_heads = key_value.kv_heads();
   RETURN_IF_ERROR(Width("queries", site.in(0), heads * key_value.key_dim()));
   RETURN_IF_ERROR(Width("the output", site.out(0), heads * key_value.value_dim()));
-  RETURN_IF_ERROR(Rows("the output", site.out(0), v1::ROW_KIND_TOKEN));
-  for (int i = 0; i < site.op.inputs_size(); ++i) {
-    RETURN_IF_ERROR(Rows("an input", site.in(i), v1::ROW_KIND_TOKEN));
-  }
+  RETURN_IF_ERROR(CheckAttentionRows(site, key_value.cross()));
   if (attention.appends()) {
     RETURN_IF_ERROR(Width("keys", site.in(1), kv_heads * key_value.key_dim()));
     RETURN_IF_ERROR(Width("values", site.in(2), kv_heads * key_value.value_dim()));
@@ -294,11 +341,11 @@ constexpr OperationRow kOperations[] = {
     {v1::Operation::kGather, "gather", CheckGather},
     {v1::Operation::kSample, "sample", CheckSample},
     {v1::Operation::kMoe, "moe", CheckMoe},
-    {v1::Operation::kConvolution, "convolution", Refuse},
-    {v1::Operation::kPool, "pool", Refuse},
+    {v1::Operation::kConvolution, "convolution", CheckConvolution},
+    {v1::Operation::kPool, "pool", CheckPool},
     {v1::Operation::kResize, "resize", Refuse},
     {v1::Operation::kScan, "scan", Refuse},
-    {v1::Operation::kRecurrence, "recurrence", Refuse},
+    {v1::Operation::kRecurrence, "recurrence", CheckRecurrence},
 };
 
 Status Refuse(const Site& site) {

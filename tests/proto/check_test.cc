@@ -124,7 +124,24 @@ TEST(CheckProgram, RefusesLiesAboutTheWhole) {
        "hidden.0: ", "ROW_KIND_GRID are not run"},
       {"a cache that nobody fills", [](auto& p) { *p.add_caches() = p.caches(0); },
        "kv.0: ", "no operation appends"},
-      {"a state cache", [](auto& p) { p.mutable_caches(1)->mutable_state(); }, "kv.1: ", "not run"},
+      {"a state of no numbers", [](auto& p) { p.mutable_caches(1)->mutable_state(); },
+       "kv.1: ", "a state of 0 numbers"},
+      {"a state for keys and values",
+       [](auto& p) {
+         p.mutable_caches(1)->mutable_state()->set_rows(1);
+         p.mutable_caches(1)->mutable_state()->set_width(4);
+       },
+       "layer.1/attention: ", "must hold keys and values"},
+      {"a start that is no id", [](auto& p) { p.set_start_id(50); }, "program: ", "start_id is 50"},
+      {"a result that does not leave",
+       [](auto& p) { p.mutable_streams(0)->set_result(v1::RESULT_KIND_HIDDEN); },
+       "hidden.0: ", "does not leave"},
+      {"a result of the wrong rows",
+       [](auto& p) {
+         p.mutable_streams(2)->set_leaves(true);
+         p.mutable_streams(2)->set_result(v1::RESULT_KIND_EMBEDDING);
+       },
+       "hidden.2: ", "needs rows of kind ROW_KIND_SEQUENCE"},
       {"a cache without a kind", [](auto& p) { p.mutable_caches(1)->clear_kind(); },
        "kv.1: ", "no kind"},
       {"a cache in q4_0",
@@ -329,13 +346,24 @@ TEST(CheckProgram, RefusesLiesOfAttention) {
       {"prefix", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_PREFIX); }, path,
        "SEES_PREFIX is not run"},
       {"cross", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_CROSS); }, path,
-       "SEES_CROSS is not run"},
+       "SEES_CROSS needs a cross cache"},
       {"spans", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_SPANS); }, path,
        "SEES_SPANS is not run"},
-      {"bidirectional", [=](auto& p) { attention(p).set_sees(v1::Attention::SEES_BIDIRECTIONAL); },
-       path, "not run"},
+      {"both ways over a ring",
+       [=](auto& p) {
+         p.mutable_caches(1)->mutable_key_value()->set_window(8);
+         attention(p).set_window(8);
+         attention(p).set_sees(v1::Attention::SEES_BIDIRECTIONAL);
+       },
+       path, "serves SEES_CAUSAL only"},
       {"a cross cache", [](auto& p) { p.mutable_caches(1)->mutable_key_value()->set_cross(true); },
-       path, "cross cache is not run"},
+       path, "read a cross cache"},
+      {"keys of tokens in a cross cache",
+       [=](auto& p) {
+         p.mutable_caches(1)->mutable_key_value()->set_cross(true);
+         attention(p).set_sees(v1::Attention::SEES_CROSS);
+       },
+       path, "must be ROW_KIND_SOURCE"},
       {"a window beyond the cache's",
        [=](auto& p) {
          p.mutable_caches(1)->mutable_key_value()->set_window(8);
@@ -352,12 +380,12 @@ TEST(CheckProgram, RefusesLiesOfAttention) {
        "sinks is weight 4000"},
       {"bucket ids alone", [=](auto& p) { attention(p).set_bucket_ids(0); }, path,
        "need each other"},
-      {"buckets",
+      {"a matrix of bucket ids",
        [=](auto& p) {
          attention(p).set_bucket_ids(0);
          attention(p).set_bucket_bias(0);
        },
-       path, "relative buckets is not run"},
+       path, "must be one odd dimension"},
   });
 }
 
@@ -407,8 +435,12 @@ TEST(CheckProgram, RefusesLiesOfTheOthers) {
          embed(p).set_position_offset(~0U);
        },
        "embed/ids: ", "entries, needs 4294967359"},
-      {"types", [=](auto& p) { embed(p).set_source(v1::Embed::SOURCE_TYPE); },
-       "embed/ids: ", "not run"},
+      {"types with an offset",
+       [=](auto& p) {
+         embed(p).set_source(v1::Embed::SOURCE_TYPE);
+         embed(p).set_position_offset(1);
+       },
+       "embed/ids: ", "position_offset without positions"},
       {"replaceable", [=](auto& p) { embed(p).set_replaceable(true); }, "embed/ids: ", "not run"},
       {"no function", [](auto& p) { Op(p, "layer.0", "ffn_act").mutable_gate()->clear_function(); },
        "layer.0/ffn_act: ", "function 0"},
@@ -432,7 +464,10 @@ TEST(CheckProgram, RefusesLiesOfTheOthers) {
        "embed/scale: ", "kind 0"},
       {"a gather of another kind",
        [](auto& p) { Op(p, "head", "outputs").mutable_gather()->set_kind(v1::Gather::KIND_LAST); },
-       "head/outputs: ", "KIND_LAST is not run"},
+       "head/outputs: ", "must be ROW_KIND_SEQUENCE"},
+      {"a gather that is not run",
+       [](auto& p) { Op(p, "head", "outputs").mutable_gather()->set_kind(v1::Gather::KIND_MERGE); },
+       "head/outputs: ", "KIND_MERGE is not run"},
       {"a slice beyond the row",
        [](auto& p) {
          v1::Operation& op = Op(p, "embed", "scale");
@@ -451,11 +486,8 @@ TEST(CheckProgram, RefusesLiesOfTheOthers) {
 
 TEST(CheckProgram, RefusesByNameWhatThisVersionDoesNotRun) {
   const std::pair<const char*, std::function<void(v1::Operation&)>> kinds[] = {
-      {"convolution", [](auto& op) { op.mutable_convolution(); }},
-      {"pool", [](auto& op) { op.mutable_pool(); }},
       {"resize", [](auto& op) { op.mutable_resize(); }},
       {"scan", [](auto& op) { op.mutable_scan(); }},
-      {"recurrence", [](auto& op) { op.mutable_recurrence(); }},
   };
   for (const auto& [name, set] : kinds) {
     v1::Program program = Small();
