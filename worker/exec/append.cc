@@ -10,7 +10,8 @@ namespace {
 class AppendOperation final : public RowOperation {
  public:
   AppendOperation(const Binder& binder, const program::Node& node)
-      : keys_(binder.Input(node, 1)),
+      : rows_(binder.InputRows(node, 1)),
+        keys_(binder.Input(node, 1)),
         values_(binder.Input(node, 2)),
         cache_(LayoutOf(binder, binder.OperationOf(node).attention().cache())) {
     if (cache_.encoding == kernels::Encoding::kF16) {
@@ -19,7 +20,7 @@ class AppendOperation final : public RowOperation {
   }
 
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
-    const Row& r = step.rows[row];
+    const Row& r = PlacesOf(step, rows_)[row];
     std::byte* page = r.pages[r.position / cache_.page_positions];
     const std::size_t slot = r.position % cache_.page_positions;
     for (std::size_t head = 0; head < cache_.kv_heads; ++head) {
@@ -40,6 +41,7 @@ class AppendOperation final : public RowOperation {
     }
   }
 
+  v1::RowKind rows_;
   RowsView keys_;
   RowsView values_;
   CacheLayout cache_;

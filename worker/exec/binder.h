@@ -25,6 +25,7 @@ struct Binder {
   const program::Schedule& schedule;
   const program::BufferPlan& plan;
   const program::PageLayout& pages;
+  const program::StateLayout& states;
   const LoadedWeights& weights;
   kernels::Features features;
   std::byte* arena;
@@ -47,6 +48,12 @@ struct Binder {
     return View(schedule.of_value[node.block][OperationOf(node).inputs(i)]);
   }
   RowsView Output(const program::Node& node) const { return View(node.tensor); }
+  v1::RowKind InputRows(const program::Node& node, int i) const {
+    return schedule.tensors[schedule.of_value[node.block][OperationOf(node).inputs(i)]].rows;
+  }
+  v1::RowKind OutputRows(const program::Node& node) const {
+    return schedule.tensors[node.tensor].rows;
+  }
 
   // A vector of numbers, or nullptr if the operation has none.
   const float* Numbers(bool has, std::uint32_t weight) const {

@@ -1,12 +1,13 @@
 #include "worker/exec/compile.h"
 
+#include <map>
 #include <utility>
 
-#include "common/check.h"
 #include "worker/exec/expert_tasks.h"
 #include "worker/exec/matrix_tasks.h"
 #include "worker/exec/row_operations.h"
 #include "worker/exec/sampler.h"
+#include "worker/exec/sequence_tasks.h"
 
 namespace bramble::worker {
 namespace {
@@ -22,8 +23,9 @@ class LevelCompiler {
 
   Level Compile() {
     for (std::uint32_t index = first_; index < last_; ++index) Add(index);
-    AddRows(v1::ROW_KIND_TOKEN, std::move(token_rows_));
-    AddRows(v1::ROW_KIND_OUTPUT, std::move(output_rows_));
+    for (auto& [rows, operations] : row_operations_) {
+      AddTask(std::make_unique<RowsTask>(rows, std::move(operations)));
+    }
     return std::move(level_);
   }
 
@@ -36,10 +38,12 @@ class LevelCompiler {
       if (op.has_linear()) return AddTask(BindLinear(binder_, node));
       if (op.has_attention()) return AddTask(BindAttention(binder_, node, QuantizerOf(node)));
       if (op.has_sample()) return AddTask(BindSample(binder_, index));
+      if (op.has_pool()) return AddTask(BindPool(binder_, node));
+      if (op.has_convolution()) return AddTask(BindConvolution(binder_, node));
+      if (op.has_recurrence()) return AddTask(BindRecurrence(binder_, node));
     }
     if (IsOfExperts(node)) return AddTask(BindExperts(binder_, index));
-    const bool tokens = RowsOf(node) == v1::ROW_KIND_TOKEN;
-    (tokens ? token_rows_ : output_rows_).push_back(BindRowOperation(binder_, index));
+    row_operations_[RowsOf(node)].push_back(BindRowOperation(binder_, index));
   }
 
   bool IsOfExperts(const Node& node) const {
@@ -74,22 +78,16 @@ class LevelCompiler {
   }
 
   v1::RowKind RowsOf(const Node& node) const {
-    if (node.kind == NodeKind::kAppend) return v1::ROW_KIND_TOKEN;
+    if (node.kind == NodeKind::kAppend) return binder_.InputRows(node, 1);
     const std::uint32_t tensor = node.tensor != program::kNone ? node.tensor : node.source;
     return binder_.schedule.tensors[tensor].rows;
-  }
-
-  void AddRows(v1::RowKind rows, std::vector<std::unique_ptr<RowOperation>> operations) {
-    if (operations.empty()) return;
-    AddTask(std::make_unique<RowsTask>(rows, std::move(operations)));
   }
 
   const Binder& binder_;
   std::uint32_t first_;
   std::uint32_t last_;
   Level level_;
-  std::vector<std::unique_ptr<RowOperation>> token_rows_;
-  std::vector<std::unique_ptr<RowOperation>> output_rows_;
+  std::map<v1::RowKind, std::vector<std::unique_ptr<RowOperation>>> row_operations_;
 };
 
 }  // namespace

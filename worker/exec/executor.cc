@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -77,7 +78,8 @@ class StepWork final : public Team::Work {
         items += task->Items(context_);
         small = small && task->IsSmall(context_);
       }
-      if (!small) {
+      // A level without items has nothing to wait for: no source came, or nothing is asked for.
+      if (!small && items > 0) {
         ++next_;
         return items;
       }
@@ -120,13 +122,15 @@ class ProgramExecutor final : public Executor {
 
  private:
   Status CheckFrequencies() const;
+  Status CheckBuckets() const;
   Status AllocateBuffers(const program::BufferPlan& plan, const program::PageLayout& pages);
   void BindCrossings(const Binder& binder);
   Status CheckInputs(const v1::Step& step,
                      std::span<const std::span<const std::byte>> inputs) const;
   void TakeInputs(std::span<const std::span<const std::byte>> inputs);
   Status FaultStatus(StepOutput& out) const;
-  void GiveOutputs(StepOutput& out) const;
+  Row RowOfFault(v1::RowKind rows) const;
+  void GiveOutputs(const StepContext& context, StepOutput& out) const;
 
   const v1::Program program_;
   const v1::Limits limits_;
@@ -158,16 +162,19 @@ Status ProgramExecutor::Load(const ExecutorOptions& options, WeightSource& sourc
   RETURN_IF_ERROR(AllocateBuffers(plan, pages));
   ASSIGN_OR_RETURN(weights_, LoadedWeights::Load(program_, features, team_, source));
   RETURN_IF_ERROR(CheckFrequencies());
+  RETURN_IF_ERROR(CheckBuckets());
   memory_.set_weight_bytes(weights_.bytes());
   memory_.set_cache_bytes(cache_.size());
   memory_.set_buffer_bytes(buffers_.size() +
                            program::kRowBytes *
-                               (std::uint64_t{limits_.max_rows()} + limits_.max_outputs()));
+                               (2 * std::uint64_t{limits_.max_rows()} + limits_.max_outputs()));
+  const program::StateLayout states = program::LayOutStates(program_);
   const Binder binder{program_,
                       limits_,
                       schedule_,
                       plan,
                       pages,
+                      states,
                       weights_,
                       features,
                       buffers_.data() + at_.arena,
@@ -198,6 +205,28 @@ Status ProgramExecutor::CheckFrequencies() const {
   return {};
 }
 
+// A kernel looks up the bias of a bucket without asking whether there is one.
+Status ProgramExecutor::CheckBuckets() const {
+  for (const v1::Block& block : program_.blocks()) {
+    for (const v1::Operation& op : block.operations()) {
+      if (!op.has_attention() || !op.attention().has_bucket_ids()) continue;
+      const auto& weights = program_.weights();
+      const std::uint64_t count = weights[static_cast<int>(op.attention().bucket_ids())].shape(0);
+      const std::uint64_t buckets =
+          weights[static_cast<int>(op.attention().bucket_bias())].shape(0);
+      const float* ids = weights_.vector(op.attention().bucket_ids()).numbers();
+      for (std::uint64_t i = 0; i < count; ++i) {
+        if (ids[i] >= 0 && ids[i] < static_cast<float>(buckets) && ids[i] == std::floor(ids[i])) {
+          continue;
+        }
+        return Invalid(block.name(), "/", op.name(), ": bucket_ids[", i, "] is ", ids[i],
+                       ", must be a whole number below ", buckets);
+      }
+    }
+  }
+  return {};
+}
+
 Status ProgramExecutor::AllocateBuffers(const program::BufferPlan& plan,
                                         const program::PageLayout& pages) {
   at_.arena = 0;
@@ -209,7 +238,9 @@ Status ProgramExecutor::AllocateBuffers(const program::BufferPlan& plan,
   const std::uint64_t end =
       at_.sequences + program::SequenceBytes(program_, limits_) * limits_.max_sequences();
   ASSIGN_OR_RETURN(buffers_, Region::Allocate(end, "the buffers"));
-  ASSIGN_OR_RETURN(cache_, Region::Allocate(pages.page_bytes * limits_.pages(), "the caches"));
+  ASSIGN_OR_RETURN(cache_, Region::Allocate(pages.page_bytes * limits_.pages() +
+                                                program::StateBytes(program_, limits_),
+                                            "the caches"));
   sequences_ = std::make_unique<Sequences>(program_, limits_, buffers_.data() + at_.sequences,
                                            cache_.data(), pages.page_bytes);
   return {};
@@ -228,19 +259,19 @@ void ProgramExecutor::BindCrossings(const Binder& binder) {
 
 Status ProgramExecutor::CheckInputs(const v1::Step& step,
                                     std::span<const std::span<const std::byte>> inputs) const {
-  std::uint64_t rows = 0;
-  std::uint64_t outputs = 0;
+  std::map<v1::RowKind, std::uint64_t> rows;
+  rows[v1::ROW_KIND_SEQUENCE] = static_cast<std::uint64_t>(step.spans_size());
   for (const v1::Span& span : step.spans()) {
-    rows += static_cast<std::uint64_t>(span.ids_size());
-    outputs += static_cast<std::uint64_t>(span.outputs_size());
+    rows[v1::ROW_KIND_TOKEN] += static_cast<std::uint64_t>(span.ids_size());
+    rows[v1::ROW_KIND_SOURCE] += static_cast<std::uint64_t>(span.source_ids_size());
+    rows[v1::ROW_KIND_OUTPUT] += static_cast<std::uint64_t>(span.outputs_size());
   }
   if (inputs.size() != entering_.size()) {
     return Invalid("activations: ", inputs.size(), " streams came, ", entering_.size(), " enter");
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const Crossing& crossing = entering_[i];
-    const std::uint64_t want = (crossing.rows == v1::ROW_KIND_TOKEN ? rows : outputs) *
-                               crossing.view.width * sizeof(float);
+    const std::uint64_t want = rows[crossing.rows] * crossing.view.width * sizeof(float);
     if (inputs[i].size() != want) {
       return Invalid("activations[", i, "] (", crossing.name, ") has ", inputs[i].size(),
                      " bytes, the step needs ", want);
@@ -269,11 +300,13 @@ Status ProgramExecutor::Run(const v1::Step& step,
   StepContext context;
   context.sequences = sequences_.get();
   context.rows = sequences_->rows();
+  context.sources = sequences_->sources();
+  context.spans = sequences_->spans();
   context.outputs = sequences_->outputs();
   context.threads = team_.size();
   context.fault = &fault_;
   if (context.rows.empty()) {
-    GiveOutputs(out);
+    GiveOutputs(context, out);
     return {};
   }
   if (samples_) out.outputs.resize(context.outputs.size());
@@ -284,7 +317,7 @@ Status ProgramExecutor::Run(const v1::Step& step,
   team_.Run(work);
   if (fault_.any()) return FaultStatus(out);
   sequences_->Commit();
-  GiveOutputs(out);
+  GiveOutputs(context, out);
   return {};
 }
 
@@ -295,20 +328,32 @@ Status ProgramExecutor::FaultStatus(StepOutput& out) const {
   // The node quantizes or inspects what its operation reads.
   const v1::RowKind rows =
       op.has_sample() ? v1::ROW_KIND_OUTPUT : schedule_.tensors[node.source].rows;
-  const std::uint32_t row =
-      rows == v1::ROW_KIND_TOKEN ? fault_.row() : sequences_->outputs()[fault_.row()].row;
+  const Row row = RowOfFault(rows);
   out.outputs.clear();
-  out.failed_sequence = sequences_->rows()[row].sequence;
+  out.failed_sequence = row.sequence;
   return Invalid(program::Printable(block.name(), "block", node.block), "/",
                  program::Printable(op.name(), "operation", node.operation),
                  ": its input is not finite (sequence ", *out.failed_sequence, ", position ",
-                 sequences_->rows()[row].position, ")");
+                 row.position, ")");
 }
 
-void ProgramExecutor::GiveOutputs(StepOutput& out) const {
+// Where the row at fault belongs; a sequence's is its first.
+Row ProgramExecutor::RowOfFault(v1::RowKind rows) const {
+  switch (rows) {
+    case v1::ROW_KIND_TOKEN:
+      return sequences_->rows()[fault_.row()];
+    case v1::ROW_KIND_SOURCE:
+      return sequences_->sources()[fault_.row()];
+    case v1::ROW_KIND_SEQUENCE:
+      return sequences_->rows()[sequences_->spans()[fault_.row()].first];
+    default:
+      return sequences_->rows()[sequences_->outputs()[fault_.row()].row];
+  }
+}
+
+void ProgramExecutor::GiveOutputs(const StepContext& context, StepOutput& out) const {
   for (const Crossing& crossing : leaving_) {
-    const std::size_t rows = crossing.rows == v1::ROW_KIND_TOKEN ? sequences_->rows().size()
-                                                                 : sequences_->outputs().size();
+    const std::size_t rows = RowCount(context, crossing.rows);
     const std::size_t row_bytes = crossing.view.width * sizeof(float);
     std::string& bytes = out.activations.emplace_back();
     bytes.reserve(rows * row_bytes);

@@ -78,7 +78,8 @@ class LinearTask final : public Task {
 class AttentionTask final : public Task {
  public:
   AttentionTask(const Binder& binder, const program::Node& node, std::uint32_t quantize)
-      : queries_(binder.Input(node, 0)),
+      : rows_(binder.OutputRows(node)),
+        queries_(binder.Input(node, 0)),
         output_(binder.Output(node)),
         scratch_(binder.thread_scratch),
         scratch_bytes_(binder.thread_scratch_bytes),
@@ -87,11 +88,13 @@ class AttentionTask final : public Task {
     cache_ = LayoutOf(binder, attention.cache());
     run_ = binder.Choose(kernels::AttentionRows());
     group_ = attention.heads() / cache_.kv_heads;
+    sees_ = attention.sees();
     window_ = attention.window();
     scale_ = attention.scale();
     soft_cap_ = attention.soft_cap();
     slopes_ = binder.Numbers(attention.has_slopes(), attention.slopes());
     sinks_ = binder.Numbers(attention.has_sinks(), attention.sinks());
+    BindBuckets(binder, attention);
     // A part must be whole groups of 32 if it quantizes itself.
     may_cut_group_ = quantize_ == program::kNone || cache_.value_dim % kernels::kA8Values == 0;
     if (quantize_ != program::kNone) {
@@ -101,12 +104,12 @@ class AttentionTask final : public Task {
   }
 
   std::uint64_t Items(const StepContext& step) const override {
-    return step.rows.size() * cache_.kv_heads * Parts(step);
+    return RowCount(step, rows_) * cache_.kv_heads * Parts(step);
   }
 
   void Run(const StepContext& step, std::uint64_t first, std::uint64_t last,
            int thread) const override {
-    const std::size_t rows = step.rows.size();
+    const std::size_t rows = RowCount(step, rows_);
     const std::size_t parts = Parts(step);
     // Rows of one head follow each other: in a prompt they read the same keys.
     for (std::uint64_t item = first; item < last; ++item) {
@@ -129,14 +132,42 @@ class AttentionTask final : public Task {
   // Into how many parts a group of query heads is cut: more than one only if some threads would
   // have nothing to do, because each part reads the keys again.
   std::size_t Parts(const StepContext& step) const {
-    const std::size_t items = step.rows.size() * cache_.kv_heads;
+    const std::size_t items = RowCount(step, rows_) * cache_.kv_heads;
     const auto threads = static_cast<std::size_t>(step.threads);
-    if (!may_cut_group_ || items >= threads) return 1;
+    if (!may_cut_group_ || items >= threads || items == 0) return 1;
     return std::min(group_, (threads + items - 1) / items);
   }
 
+  void BindBuckets(const Binder& binder, const v1::Attention& attention) {
+    if (!attention.has_bucket_bias()) return;
+    bucket_bias_ = binder.Numbers(true, attention.bucket_bias());
+    bucket_ids_ = binder.Numbers(true, attention.bucket_ids());
+    heads_ = attention.heads();
+    const auto& ids = binder.program.weights(static_cast<int>(attention.bucket_ids()));
+    reach_ = static_cast<std::uint32_t>(ids.shape(0) / 2);
+  }
+
+  // The positions that a row sees.
+  struct Seen {
+    std::uint32_t first;
+    std::uint32_t last;
+  };
+  Seen SeenBy(const StepContext& step, const Row& row) const {
+    if (sees_ == v1::Attention::SEES_CROSS) {
+      return {0, step.sequences->at(row.sequence).source_length};
+    }
+    const std::uint32_t next = row.position + 1;
+    Seen seen{window_ != 0 && next > window_ ? next - window_ : 0, next};
+    if (sees_ == v1::Attention::SEES_BIDIRECTIONAL) {
+      const bool near = window_ != 0 && window_ < row.end - row.position;
+      seen.last = near ? row.position + window_ : row.end;
+    }
+    return seen;
+  }
+
   void RunItem(const StepContext& step, std::uint32_t row, const Heads& heads, int thread) const {
-    const Row& r = step.rows[row];
+    const Row& r = PlacesOf(step, rows_)[row];
+    const Seen seen = SeenBy(step, r);
     kernels::AttentionArgs args{};
     args.queries = queries_.row(row) + heads.first * cache_.key_dim;
     args.group = heads.last - heads.first;
@@ -149,13 +180,19 @@ class AttentionTask final : public Task {
     args.key_stride = cache_.key_stride();
     args.value_offset = cache_.value_offset(heads.kv_head);
     args.value_stride = cache_.value_stride();
-    args.last = r.position + 1;
-    args.first = window_ != 0 && args.last > window_ ? args.last - window_ : 0;
+    args.first = seen.first;
+    args.last = seen.last;
     args.query_position = r.position;
     args.scale = scale_;
     args.soft_cap = soft_cap_;
     args.slopes = slopes_ == nullptr ? nullptr : slopes_ + heads.first;
     args.sinks = sinks_ == nullptr ? nullptr : sinks_ + heads.first;
+    if (bucket_bias_ != nullptr) {
+      args.bucket_bias = bucket_bias_ + heads.first;
+      args.bucket_ids = bucket_ids_;
+      args.bucket_stride = heads_;
+      args.reach = reach_;
+    }
     args.output = output_.row(row) + heads.first * cache_.value_dim;
     args.scratch =
         reinterpret_cast<float*>(scratch_ + static_cast<std::size_t>(thread) * scratch_bytes_);
@@ -170,6 +207,7 @@ class AttentionTask final : public Task {
     if (!quantize_a8_(output_.row(row) + begin, width, place)) step.fault->Report(quantize_, row);
   }
 
+  v1::RowKind rows_;
   RowsView queries_;
   RowsView output_;
   std::byte* scratch_;
@@ -181,11 +219,16 @@ class AttentionTask final : public Task {
   kernels::AttentionFn run_;
   std::size_t group_;
   bool may_cut_group_;
+  v1::Attention::Sees sees_;
   std::uint32_t window_;
   float scale_;
   float soft_cap_;
   const float* slopes_;
   const float* sinks_;
+  const float* bucket_bias_ = nullptr;  // [buckets, heads]
+  const float* bucket_ids_ = nullptr;
+  std::size_t heads_ = 0;
+  std::uint32_t reach_ = 0;
 };
 
 }  // namespace

@@ -22,23 +22,35 @@ using program::NodeKind;
 class EmbedOperation final : public RowOperation {
  public:
   EmbedOperation(const Binder& binder, const Node& node)
-      : table_(binder.weights.matrix(node.block, node.operation)), y_(binder.Output(node)) {
+      : table_(binder.weights.matrix(node.block, node.operation)),
+        y_(binder.Output(node)),
+        rows_(binder.OutputRows(node)) {
     const v1::Embed& embed = binder.OperationOf(node).embed();
-    by_position_ = embed.source() == v1::Embed::SOURCE_POSITION;
+    source_ = embed.source();
     offset_ = embed.position_offset();
   }
 
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
-    const Row& r = step.rows[row];
-    const std::size_t entry = by_position_ ? std::size_t{r.position} + offset_ : r.id;
-    table_.DecodeRow(entry, y_.row(row));
+    table_.DecodeRow(EntryOf(PlacesOf(step, rows_)[row]), y_.row(row));
   }
   std::size_t width() const override { return y_.width; }
 
  private:
+  std::size_t EntryOf(const Row& row) const {
+    switch (source_) {
+      case v1::Embed::SOURCE_POSITION:
+        return std::size_t{row.position} + offset_;
+      case v1::Embed::SOURCE_TYPE:
+        return row.type;
+      default:
+        return row.id;
+    }
+  }
+
   const LoadedWeight& table_;
   RowsView y_;
-  bool by_position_;
+  v1::RowKind rows_;
+  v1::Embed::Source source_;
   std::uint32_t offset_;
 };
 
@@ -93,7 +105,8 @@ class NormOperation final : public RowOperation {
 
 class AnglesOperation final : public RowOperation {
  public:
-  AnglesOperation(const Binder& binder, const Node& node) : y_(binder.Output(node)) {
+  AnglesOperation(const Binder& binder, const Node& node)
+      : y_(binder.Output(node)), rows_(binder.OutputRows(node)) {
     const v1::Rope& rope = binder.OperationOf(node).rope();
     frequencies_ = binder.weights.vector(rope.frequencies()).numbers();
     magnitude_ = rope.magnitude();
@@ -101,13 +114,14 @@ class AnglesOperation final : public RowOperation {
 
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
     // A row of the table is all cosines, then all sines; its width counts pairs.
-    kernels::RopeAngles(step.rows[row].position, frequencies_, y_.width, magnitude_, y_.row(row),
-                        y_.row(row) + y_.width);
+    kernels::RopeAngles(PlacesOf(step, rows_)[row].position, frequencies_, y_.width, magnitude_,
+                        y_.row(row), y_.row(row) + y_.width);
   }
   std::size_t width() const override { return 2 * y_.width; }
 
  private:
   RowsView y_;
+  v1::RowKind rows_;
   const float* frequencies_;
   float magnitude_;
 };
@@ -247,19 +261,29 @@ class ScalarOperation final : public RowOperation {
   float scalar_;
 };
 
-class OutputsOperation final : public RowOperation {
+// Rows of tokens: those that need an output, or the first or last one of each sequence.
+class ChosenRowsOperation final : public RowOperation {
  public:
-  OutputsOperation(const Binder& binder, const Node& node)
-      : x_(binder.Input(node, 0)), y_(binder.Output(node)) {}
+  ChosenRowsOperation(const Binder& binder, const Node& node)
+      : x_(binder.Input(node, 0)),
+        y_(binder.Output(node)),
+        kind_(binder.OperationOf(node).gather().kind()) {}
 
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
-    std::memcpy(y_.row(row), x_.row(step.outputs[row].row), y_.width * sizeof(float));
+    std::memcpy(y_.row(row), x_.row(From(step, row)), y_.width * sizeof(float));
   }
   std::size_t width() const override { return y_.width; }
 
  private:
+  std::size_t From(const StepContext& step, std::uint32_t row) const {
+    if (kind_ == v1::Gather::KIND_OUTPUTS) return step.outputs[row].row;
+    const SpanRows& span = step.spans[row];
+    return kind_ == v1::Gather::KIND_FIRST ? span.first : span.first + span.count - 1;
+  }
+
   RowsView x_;
   RowsView y_;
+  v1::Gather::Kind kind_;
 };
 
 // Within each group of a row: columns of several inputs side by side; a slice is one input from
@@ -399,10 +423,14 @@ std::unique_ptr<RowOperation> BindRowOperation(const Binder& binder, std::uint32
     case v1::Operation::kArithmetic:
       return BindArithmetic(binder, node);
     case v1::Operation::kGather:
-      if (op.gather().kind() == v1::Gather::KIND_OUTPUTS) {
-        return std::make_unique<OutputsOperation>(binder, node);
+      switch (op.gather().kind()) {
+        case v1::Gather::KIND_OUTPUTS:
+        case v1::Gather::KIND_FIRST:
+        case v1::Gather::KIND_LAST:
+          return std::make_unique<ChosenRowsOperation>(binder, node);
+        default:
+          return std::make_unique<ColumnsOperation>(binder, node);
       }
-      return std::make_unique<ColumnsOperation>(binder, node);
     default:
       CHECK(false);
   }

@@ -1,5 +1,6 @@
 #include "worker/exec/sequences.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/check.h"
@@ -16,15 +17,31 @@ Status Range(const char* field, float value, float least, float most) {
   return Invalid("start.sampling.", field, " is ", value, ", must be ", least, " to ", most);
 }
 
+// Token types that every table of the program has an entry for.
+std::uint64_t CountTypes(const v1::Program& program) {
+  std::uint64_t types = UINT32_MAX;
+  for (const v1::Block& block : program.blocks()) {
+    for (const v1::Operation& op : block.operations()) {
+      if (!op.has_embed() || op.embed().source() != v1::Embed::SOURCE_TYPE) continue;
+      types = std::min(types, program.weights(static_cast<int>(op.embed().table())).shape(0));
+    }
+  }
+  return types;
+}
+
 }  // namespace
 
 Sequences::Sequences(const v1::Program& program, const v1::Limits& limits, std::byte* memory,
                      std::byte* cache, std::size_t page_bytes)
     : limits_(limits),
+      traits_(program::TraitsOf(program)),
       context_length_(program.context_length()),
       vocabulary_size_(program.vocabulary_size()),
+      types_(CountTypes(program)),
       cache_(cache),
       page_bytes_(page_bytes),
+      states_(cache + page_bytes * limits.pages()),
+      state_bytes_(program::LayOutStates(program).sequence_bytes),
       sequences_(limits.max_sequences()),
       in_step_(limits.max_sequences()) {
   const std::uint64_t bytes = program::SequenceBytes(program, limits);
@@ -36,6 +53,8 @@ Sequences::Sequences(const v1::Program& program, const v1::Limits& limits, std::
                          context_length_};
   }
   rows_.reserve(limits.max_rows());
+  if (traits_.source) sources_.reserve(limits.max_rows());
+  spans_.reserve(limits.max_sequences());
   outputs_.reserve(limits.max_outputs());
 }
 
@@ -49,7 +68,9 @@ Status Sequences::Close(const v1::Step& step) {
   for (const std::uint32_t slot : step.closed()) {
     Sequence& sequence = sequences_[slot];
     sequence.open = false;
+    sequence.lost = false;
     sequence.length = 0;
+    sequence.source_length = 0;
     sequence.page_count = 0;
     sequence.sampling.Clear();
   }
@@ -59,12 +80,13 @@ Status Sequences::Close(const v1::Step& step) {
 Status Sequences::Begin(const v1::Step& step) {
   ++begins_;
   rows_.clear();
+  sources_.clear();
+  spans_.clear();
   outputs_.clear();
-  std::uint64_t rows = 0;
-  std::uint64_t outputs = 0;
+  Counts counts;
   for (int i = 0; i < step.spans_size(); ++i) {
     const v1::Span& span = step.spans(i);
-    Status status = CheckSpan(span, &rows, &outputs);
+    Status status = CheckSpan(span, &counts);
     if (status.ok() && in_step_[span.sequence()] == begins_) {
       status = Invalid("sequence ", span.sequence(), " has a span already");
     }
@@ -75,25 +97,40 @@ Status Sequences::Begin(const v1::Step& step) {
   return {};
 }
 
-Status Sequences::CheckSpan(const v1::Span& span, std::uint64_t* rows,
-                            std::uint64_t* outputs) const {
-  if (span.sequence() >= limits_.max_sequences()) {
-    return Invalid("sequence is ", span.sequence(), ", slots end at ", limits_.max_sequences());
-  }
-  if (span.ids_size() == 0) return Invalid("has no ids");
+Status Sequences::Count(const v1::Span& span, Counts* counts) const {
   const auto count = static_cast<std::uint64_t>(span.ids_size());
-  *rows += count;
-  if (*rows > limits_.max_rows()) {
-    return Invalid("ids bring the step to ", *rows, " rows, at most ", limits_.max_rows());
+  counts->rows += count;
+  if (counts->rows > limits_.max_rows()) {
+    return Invalid("ids bring the step to ", counts->rows, " rows, at most ", limits_.max_rows());
   }
-  *outputs += static_cast<std::uint64_t>(span.outputs_size());
-  if (*outputs > limits_.max_outputs()) {
-    return Invalid("outputs bring the step to ", *outputs, ", at most ", limits_.max_outputs());
+  counts->sources += static_cast<std::uint64_t>(span.source_ids_size());
+  if (counts->sources > limits_.max_rows()) {
+    return Invalid("source_ids bring the step to ", counts->sources, ", at most ",
+                   limits_.max_rows());
+  }
+  counts->outputs += static_cast<std::uint64_t>(span.outputs_size());
+  if (counts->outputs > limits_.max_outputs()) {
+    return Invalid("outputs bring the step to ", counts->outputs, ", at most ",
+                   limits_.max_outputs());
   }
   if (span.position() + count > context_length_) {
     return Invalid("ids end at position ", span.position() + count, ", the context at ",
                    context_length_);
   }
+  if (static_cast<std::uint64_t>(span.source_ids_size()) > context_length_) {
+    return Invalid("source_ids are ", span.source_ids_size(), ", the context ends at ",
+                   context_length_);
+  }
+  return {};
+}
+
+Status Sequences::CheckSpan(const v1::Span& span, Counts* counts) const {
+  if (span.sequence() >= limits_.max_sequences()) {
+    return Invalid("sequence is ", span.sequence(), ", slots end at ", limits_.max_sequences());
+  }
+  if (span.ids_size() == 0) return Invalid("has no ids");
+  RETURN_IF_ERROR(Count(span, counts));
+  RETURN_IF_ERROR(CheckTraits(span));
   const Sequence& sequence = sequences_[span.sequence()];
   if (span.has_start()) {
     if (sequence.open) return Invalid("start: sequence ", span.sequence(), " is open already");
@@ -108,7 +145,49 @@ Status Sequences::CheckSpan(const v1::Span& span, std::uint64_t* rows,
     RETURN_IF_ERROR(CheckPages(span, sequence.page_count));
   }
   RETURN_IF_ERROR(CheckIds("ids", span.ids()));
+  RETURN_IF_ERROR(CheckIds("source_ids", span.source_ids()));
+  RETURN_IF_ERROR(CheckTypes(span));
   return CheckOutputs(span);
+}
+
+// What the program needs of a span beyond what every one does.
+Status Sequences::CheckTraits(const v1::Span& span) const {
+  const Sequence& sequence = sequences_[span.sequence()];
+  const bool whole = span.has_start() && span.position() == 0;
+  if (traits_.whole_sequences && !whole) {
+    return Invalid("begins at position ", span.position(),
+                   ": this program takes each sequence whole, in the span that starts it");
+  }
+  if ((traits_.states || traits_.source) && span.has_start() && span.position() != 0) {
+    return Invalid("start: this program's sequences start at position 0, not at ", span.position());
+  }
+  if (traits_.states && !span.has_start() && span.position() != sequence.length) {
+    return Invalid("position is ", span.position(), ", the states are those of ", sequence.length);
+  }
+  if (sequence.lost && !span.has_start()) {
+    return Invalid("sequence ", span.sequence(),
+                   " has lost its states with a step that failed: it must be closed");
+  }
+  if (span.source_ids_size() > 0 && !span.has_start()) {
+    return Invalid("source_ids come with the start only");
+  }
+  if (traits_.source && span.has_start() && span.source_ids_size() == 0) {
+    return Invalid("has no source_ids, and this program reads a source");
+  }
+  return {};
+}
+
+Status Sequences::CheckTypes(const v1::Span& span) const {
+  if (span.types_size() == 0) return {};
+  if (span.types_size() != span.ids_size()) {
+    return Invalid("has ", span.types_size(), " types for ", span.ids_size(), " ids");
+  }
+  for (int i = 0; i < span.types_size(); ++i) {
+    if (span.types(i) >= types_) {
+      return Invalid("types[", i, "] is ", span.types(i), ", types end at ", types_);
+    }
+  }
+  return {};
 }
 
 Status Sequences::CheckStart(const v1::Span& span) const {
@@ -136,7 +215,8 @@ Status Sequences::CheckPages(const v1::Span& span, std::uint64_t known_pages) co
     return Invalid("pages bring the sequence to ", pages, ", the context needs ",
                    sequences_[span.sequence()].pages.size());
   }
-  const std::uint64_t end = span.position() + static_cast<std::uint64_t>(span.ids_size());
+  const std::uint64_t end = std::max(span.position() + static_cast<std::uint64_t>(span.ids_size()),
+                                     static_cast<std::uint64_t>(span.source_ids_size()));
   if (pages * limits_.page_positions() < end) {
     return Invalid("pages: ", pages, " of ", limits_.page_positions(),
                    " positions do not reach position ", end - 1);
@@ -209,17 +289,30 @@ void Sequences::TakeOver(const v1::Span& span) {
     if (!span.start().has_sampling()) sequence.sampling.set_repetition_penalty(1);
     std::uint32_t position = 0;
     for (const std::uint32_t id : span.start().known_ids()) sequence.ids[position++] = id;
+    sequence.source_length = static_cast<std::uint32_t>(span.source_ids_size());
   }
   for (const std::uint32_t page : span.pages()) {
     sequence.pages[sequence.page_count++] = cache_ + std::size_t{page} * page_bytes_;
   }
   const auto first_row = static_cast<std::uint32_t>(rows_.size());
+  const auto count = static_cast<std::uint32_t>(span.ids_size());
   std::uint32_t position = span.position();
+  const std::uint32_t end = position + count;
+  spans_.push_back({span.sequence(), first_row, count, position,
+                    states_ + std::size_t{span.sequence()} * state_bytes_});
   sequence.length = position;
-  for (const std::uint32_t id : span.ids()) {
-    sequence.ids[position] = id;
-    rows_.push_back({span.sequence(), position, id, sequence.pages.data()});
-    ++position;
+  sequence.lost = traits_.states || traits_.source;
+  for (int i = 0; i < span.ids_size(); ++i, ++position) {
+    sequence.ids[position] = span.ids(i);
+    const std::uint32_t type = span.types_size() > 0 ? span.types(i) : 0;
+    rows_.push_back({span.sequence(), position, span.ids(i), type, sequence.pages.data(), end});
+  }
+  if (traits_.source) {
+    std::uint32_t place = 0;
+    for (const std::uint32_t id : span.source_ids()) {
+      sources_.push_back(
+          {span.sequence(), place++, id, 0, sequence.pages.data(), sequence.source_length});
+    }
   }
   for (const v1::Output& output : span.outputs()) {
     outputs_.push_back({first_row + output.row(), &output});
@@ -227,7 +320,10 @@ void Sequences::TakeOver(const v1::Span& span) {
 }
 
 void Sequences::Commit() {
-  for (const Row& row : rows_) sequences_[row.sequence].length = row.position + 1;
+  for (const SpanRows& span : spans_) {
+    sequences_[span.sequence].length = span.position + span.count;
+    sequences_[span.sequence].lost = false;
+  }
 }
 
 }  // namespace bramble::worker

@@ -38,6 +38,8 @@ class FirstFault {
 struct StepContext {
   const Sequences* sequences = nullptr;
   std::span<const Row> rows;
+  std::span<const Row> sources;
+  std::span<const SpanRows> spans;
   std::span<const OutputRow> outputs;
   int threads = 1;  // of the team
   FirstFault* fault = nullptr;

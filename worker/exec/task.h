@@ -76,7 +76,21 @@ class RowsTask final : public Task {
 };
 
 inline std::size_t RowCount(const StepContext& step, v1::RowKind rows) {
-  return rows == v1::ROW_KIND_TOKEN ? step.rows.size() : step.outputs.size();
+  switch (rows) {
+    case v1::ROW_KIND_TOKEN:
+      return step.rows.size();
+    case v1::ROW_KIND_SOURCE:
+      return step.sources.size();
+    case v1::ROW_KIND_SEQUENCE:
+      return step.spans.size();
+    default:
+      return step.outputs.size();
+  }
+}
+
+// Where the rows belong, of tokens or of sources.
+inline std::span<const Row> PlacesOf(const StepContext& step, v1::RowKind rows) {
+  return rows == v1::ROW_KIND_SOURCE ? step.sources : step.rows;
 }
 
 }  // namespace bramble::worker

@@ -68,6 +68,9 @@ void RunStream::Send(Work work) {
     result.set_epoch(message.step().epoch());
     result.set_number(message.step().number());
     for (v1::OutputResult& output : work.outputs) *result.add_outputs() = std::move(output);
+    for (std::string& values : *message.mutable_activations()) {
+      result.add_values(std::move(values));
+    }
     result.mutable_stages()->Swap(message.mutable_stages());
   }
   const MutexLock lock(mu_);
