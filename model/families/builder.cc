@@ -37,16 +37,20 @@ Value ProgramBuilder::NewValue(std::string_view name, std::uint32_t width, v1::R
 }
 
 Value ProgramBuilder::Input() {
-  const int stream = program_.streams_size() - 1;
-  const v1::Stream& from = program_.streams(stream);
-  const Value value = NewValue("hidden", from.width(), from.rows());
+  return InputFrom(static_cast<std::uint32_t>(program_.streams_size() - 1));
+}
+
+Value ProgramBuilder::InputFrom(std::uint32_t stream) {
+  const v1::Stream& from = program_.streams(static_cast<int>(stream));
+  const bool source = from.rows() == v1::ROW_KIND_SOURCE;
+  const Value value = NewValue(source ? "source" : "hidden", from.width(), from.rows());
   v1::Port* port = block_->add_inputs();
-  port->set_stream(static_cast<std::uint32_t>(stream));
+  port->set_stream(stream);
   port->set_value(value.index);
   return value;
 }
 
-void ProgramBuilder::Output(Value value) {
+std::uint32_t ProgramBuilder::Output(Value value) {
   const int number = program_.streams_size();
   v1::Stream* stream = program_.add_streams();
   stream->set_name("hidden." + std::to_string(number));
@@ -55,6 +59,7 @@ void ProgramBuilder::Output(Value value) {
   v1::Port* port = block_->add_outputs();
   port->set_stream(static_cast<std::uint32_t>(number));
   port->set_value(value.index);
+  return static_cast<std::uint32_t>(number);
 }
 
 v1::Operation* ProgramBuilder::NewOperation(std::string_view name,
@@ -154,17 +159,20 @@ Value ProgramBuilder::Attention(std::string_view name, Value q, Value k, Value v
   pages->set_kv_heads(spec.kv_heads);
   pages->set_key_dim(spec.key_dim);
   pages->set_value_dim(spec.value_dim);
-  pages->set_window(spec.window);
+  if (spec.sees == v1::Attention::SEES_CAUSAL) pages->set_window(spec.window);
+  pages->set_cross(k.rows == v1::ROW_KIND_SOURCE);
 
   v1::Operation* operation = NewOperation(name, {q, k, v});
   v1::Attention* attention = operation->mutable_attention();
   attention->set_cache(number);
   attention->set_heads(spec.heads);
-  attention->set_sees(v1::Attention::SEES_CAUSAL);
+  attention->set_sees(spec.sees);
   attention->set_window(spec.window);
   attention->set_scale(spec.scale);
   attention->set_soft_cap(spec.soft_cap);
   if (spec.sinks) attention->set_sinks(*spec.sinks);
+  if (spec.buckets) attention->set_bucket_bias(spec.buckets->bias);
+  if (spec.buckets) attention->set_bucket_ids(spec.buckets->ids);
   attention->set_appends(true);
   return Result(operation, spec.heads * spec.value_dim, q.rows);
 }

@@ -30,6 +30,12 @@ struct RopeWeights {
   std::uint32_t first = 0;  // the first of them
 };
 
+// Biases by relative position: [buckets, heads], and the bucket of each distance.
+struct Buckets {
+  WeightRef bias = 0;
+  WeightRef ids = 0;
+};
+
 // One layer's attention.
 struct AttentionSpec {
   std::uint32_t heads = 0;
@@ -39,6 +45,8 @@ struct AttentionSpec {
   std::uint32_t window = 0;     // 0, or how many positions are seen, the own one included
   float scale = 1;
   float soft_cap = 0;
+  v1::Attention::Sees sees = v1::Attention::SEES_CAUSAL;
+  std::optional<Buckets> buckets = {};
   std::optional<WeightRef> sinks = {};
 };
 
@@ -70,9 +78,9 @@ struct ExpertsWeights {
   std::optional<WeightRef> expert_scale;
 };
 
-// Writes a decoder's program, block by block and operation by operation. The calls follow the flow
-// of the values; each names its operation for messages ("attn_q"). The blocks hand one stream on.
-// One thread.
+// Writes a program, block by block and operation by operation. The calls follow the flow of the
+// values; each names its operation for messages ("attn_q"). The blocks hand one stream on, unless
+// they say which. One thread.
 class ProgramBuilder {
  public:
   // `weights` must outlive this.
@@ -83,8 +91,12 @@ class ProgramBuilder {
   void BeginBlock(std::string name);
   // The stream that the block before has written.
   Value Input();
-  // What this block hands on.
-  void Output(Value value);
+  // What this block hands on; the stream may be read again by later blocks (InputFrom).
+  std::uint32_t Output(Value value);
+  // A stream that an earlier block has written.
+  Value InputFrom(std::uint32_t stream);
+  // What the whole program gives to whoever asks it.
+  void Answer(std::string_view name, Value value, v1::ResultKind kind);
 
   Value Embed(std::string_view name, WeightRef table, v1::Embed::Source source);
   Value Linear(std::string_view name, Value x, WeightRef matrix,
@@ -117,6 +129,24 @@ class ProgramBuilder {
   // In each of `groups` parts: a's part, then b's; `b_repeated`: all of b.
   Value Concatenate(std::string_view name, Value a, Value b, std::uint32_t groups, bool b_repeated);
   Value GatherOutputs(std::string_view name, Value x);
+
+  // Along sequences: builder_sequences.cc.
+  // Ids, positions or types of tokens or of a source; position p is row p + `offset`.
+  Value EmbedRows(std::string_view name, WeightRef table, v1::Embed::Source source,
+                  v1::RowKind rows, std::uint32_t offset = 0);
+  Value Pool(std::string_view name, Value x, v1::Pool::Kind kind);
+  // KIND_FIRST or KIND_LAST: a row of each sequence.
+  Value GatherOfSequence(std::string_view name, Value x, v1::Gather::Kind kind);
+  Value L2Norm(std::string_view name, Value x, float epsilon);
+  // Each column along the sequence: `taps` is [kernel, x.width]. Makes its state.
+  Value Convolution(std::string_view name, Value x, WeightRef taps, std::optional<WeightRef> bias);
+  // Make their states; the operands are those of program.proto.
+  Value SelectiveScan(std::string_view name, Value x, Value step, Value b, Value c, WeightRef decay,
+                      WeightRef skip, std::uint32_t state_size);
+  Value StateSpaceDual(std::string_view name, Value x, Value step, Value b, Value c,
+                       WeightRef decay, WeightRef skip, std::uint32_t state_size);
+  Value Wkv(std::string_view name, Value k, Value v, WeightRef decay, WeightRef first);
+
   void Sample(std::string_view name, Value logits);
 
   // The form in which a product with this matrix takes its input.
@@ -128,6 +158,11 @@ class ProgramBuilder {
   v1::Program Take() { return std::move(program_); }
 
  private:
+  std::uint32_t NewState(std::uint32_t rows, std::uint32_t width);
+  Value AddStateSpace(std::string_view name, v1::Recurrence::Kind kind,
+                      std::initializer_list<Value> inputs, std::initializer_list<WeightRef> weights,
+                      std::uint32_t heads, std::uint32_t state_size, std::uint32_t state_rows,
+                      std::uint32_t state_width);
   Value NewValue(std::string_view name, std::uint32_t width, v1::RowKind rows);
   v1::Operation* NewOperation(std::string_view name, std::initializer_list<Value> inputs);
   // Gives `operation` its output, named after it.

@@ -64,8 +64,9 @@ struct Compilation {
   // Left by the compiler.
   std::uint32_t layers = 0;
   std::uint32_t vocabulary_size = 0;
-  std::uint32_t trained_context = 0;  // positions that the model was made for
-  std::uint32_t context_length = 0;   // positions of the program
+  std::uint32_t trained_context = 0;           // positions that the model was made for
+  std::uint32_t context_length = 0;            // positions of the program
+  std::optional<std::uint32_t> start_id = {};  // with an encoder: where answers begin
 };
 
 // Sets vocabulary_size to the number of rows of the embedding table, which must be what `fields`

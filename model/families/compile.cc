@@ -55,6 +55,7 @@ Result<Compiled> Compile(const files::ModelFiles& files, const CompileOptions& o
   compiled.program.set_version(1);
   compiled.program.set_context_length(c.context_length);
   compiled.program.set_vocabulary_size(c.vocabulary_size);
+  if (c.start_id) compiled.program.set_start_id(*c.start_id);
   for (const v1::Weight& weight : c.weights.all()) *compiled.program.add_weights() = weight;
   ChooseCaches(options, &compiled.program);
   compiled.recipes = c.weights.recipes();

@@ -25,6 +25,20 @@ constexpr Family kFamilies[] = {
     {"gpt-oss", "gpt_oss", CompileGptOss},
     {"deepseek2", "deepseek_v2", CompileDeepseekV2},  // GGUF files of V3 name "deepseek2" too
     {nullptr, "deepseek_v3", CompileDeepseekV3},
+    {nullptr, "bert", CompileBert},
+    {nullptr, "roberta", CompileRoberta},
+    {nullptr, "xlm-roberta", CompileRoberta},
+    {nullptr, "distilbert", CompileDistilBert},
+    {nullptr, "electra", CompileElectra},
+    {nullptr, "modernbert", CompileModernBert},
+    {nullptr, "mamba", CompileMamba},
+    {nullptr, "mamba2", CompileMamba2},
+    {nullptr, "jamba", CompileJamba},
+    {nullptr, "lfm2", CompileLfm2},
+    {nullptr, "rwkv", CompileRwkv},
+    {nullptr, "t5", CompileT5},
+    {nullptr, "bart", CompileBart},
+    {nullptr, "mbart", CompileMBart},
 };
 
 std::string Known(bool is_hf) {

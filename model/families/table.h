@@ -44,5 +44,18 @@ Status CompilePhimoe(Compilation* c);
 Status CompileGptOss(Compilation* c);
 Status CompileDeepseekV2(Compilation* c);
 Status CompileDeepseekV3(Compilation* c);
+Status CompileBert(Compilation* c);
+Status CompileRoberta(Compilation* c);
+Status CompileDistilBert(Compilation* c);
+Status CompileElectra(Compilation* c);
+Status CompileModernBert(Compilation* c);
+Status CompileMamba(Compilation* c);
+Status CompileMamba2(Compilation* c);
+Status CompileJamba(Compilation* c);
+Status CompileLfm2(Compilation* c);
+Status CompileRwkv(Compilation* c);
+Status CompileT5(Compilation* c);
+Status CompileBart(Compilation* c);
+Status CompileMBart(Compilation* c);
 
 }  // namespace bramble::model::families

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/encodings/encoding.h"
+#include "model/families/float_weights.h"
 #include "model/files/quote.h"
 
 namespace bramble::model::families {
@@ -349,6 +350,12 @@ std::vector<std::string> Weights::Unused() const {
 
 std::span<const std::byte> MakeBytes(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
   const files::Tensor& tensor = *recipe.tensor;
+  if (recipe.made != Made::kNot) {
+    const std::vector<float> values = MakeFloats(recipe);
+    owned->resize(values.size() * sizeof(float));
+    std::memcpy(owned->data(), values.data(), owned->size());
+    return *owned;
+  }
   const RowRange& rows = recipe.rows;
   if (recipe.kind == Weights::Recipe::Kind::kTransposedStack) {
     TransposeStack(recipe, owned);

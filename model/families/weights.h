@@ -33,6 +33,15 @@ struct RowRange {
 };
 inline RowRange AllRows(std::uint32_t count) { return {0, count, count}; }
 
+// How numbers are made from a tensor of floats.
+enum class Made : std::uint8_t {
+  kNot,         // they are not: the other ways of Weights
+  kPlain,       // as they are
+  kTransposed,  // [columns, rows]
+  kNegatedExp,  // -e^x
+  kTokenShift,  // of a row m two: 1 - m and m
+};
+
 // The weights of a program in the making: each a tensor of the file, a part of one, or something
 // made from one. They are described first and made later, so that the shape of everything is
 // checked before a byte is read. Asked for the same weight twice, it gives the same reference. The
@@ -83,6 +92,10 @@ class Weights {
   // value.
   WeightRef Vector(std::string_view name, RowRange range, float added = 0);
 
+  // Numbers in F32 made from the float tensor `name` of [rows, columns] (0 columns: a vector),
+  // where the tensor may have further dimensions of 1.
+  WeightRef Floats(std::string_view name, std::uint32_t rows, std::uint32_t columns, Made made);
+
   // Small constants that the compiler has made; they travel inside of the program.
   WeightRef Constant(std::string_view name, const std::vector<float>& values);
 
@@ -120,6 +133,7 @@ class Weights {
     std::uint32_t step = 1;                 // every `step`th value (kWidened) or output (stacks)
     std::uint32_t matrices = 1;             // of a stack
     const files::Tensor* scales = nullptr;  // kMxfp4
+    Made made = Made::kNot;
   };
   const std::vector<Recipe>& recipes() const { return recipes_; }
 

@@ -1,5 +1,6 @@
 #include "model/files/json.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -94,12 +95,76 @@ class Flattener final : public JsonEvents {
   MetaList list_;
 };
 
+// The texts under one key.
+class TextCollector final : public JsonEvents {
+ public:
+  TextCollector(std::string_view key, std::size_t most) : wanted_(key), most_(most) {}
+
+  std::vector<std::string> Take() { return std::move(texts_); }
+
+  bool key(string_t& value) override {
+    matches_ = value == wanted_;
+    return true;
+  }
+  bool string(string_t& value) override {
+    if (!matches_) return true;
+    if (texts_.size() == most_) return Fail(Invalid("more than ", most_, " of ", Quote(wanted_)));
+    texts_.push_back(std::move(value));
+    return true;
+  }
+  bool start_object(std::size_t) override { return Enter(); }
+  bool start_array(std::size_t) override { return Enter(); }
+  bool end_object() override { return Leave(); }
+  bool end_array() override { return Leave(); }
+
+ private:
+  bool Enter() {
+    matches_ = false;
+    if (++depth_ <= kDeepest) return true;
+    return Fail(Invalid("JSON deeper than ", kDeepest));
+  }
+  bool Leave() {
+    matches_ = false;
+    --depth_;
+    return true;
+  }
+
+  std::string wanted_;
+  std::size_t most_;
+  bool matches_ = false;  // the value that comes next stands under the key
+  std::size_t depth_ = 0;
+  std::vector<std::string> texts_;
+};
+
+// With null, and spaces, in place of Infinity and -Infinity outside of texts: positions stay.
+std::string WithoutInfinities(std::string_view text) {
+  constexpr std::string_view kInfinity = "Infinity";
+  constexpr std::string_view kNull = "null    ";
+  std::string clean(text);
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\') ++i;
+    if (quoted || text.substr(i, kInfinity.size()) != kInfinity) continue;
+    clean.replace(i, kInfinity.size(), kNull);
+    if (i > 0 && clean[i - 1] == '-') clean[i - 1] = ' ';
+  }
+  return clean;
+}
+
 }  // namespace
 
 Result<Metadata> ReadJson(std::string_view text, std::size_t most_values) {
   Flattener flattener(most_values);
-  RETURN_IF_ERROR(ParseJson(text, &flattener));
+  RETURN_IF_ERROR(ParseJson(WithoutInfinities(text), &flattener));
   return flattener.Take();
+}
+
+Result<std::vector<std::string>> ReadJsonTexts(std::string_view text, std::string_view key,
+                                               std::size_t most) {
+  TextCollector collector(key, most);
+  RETURN_IF_ERROR(ParseJson(text, &collector));
+  return collector.Take();
 }
 
 }  // namespace bramble::model::files
