@@ -210,15 +210,16 @@ void ClusterEngine::Load(const Plan& plan, const std::vector<Member>& members) {
 }
 
 void ClusterEngine::BeginServing(const Plan& plan) {
-  ServePlan serve;
+  ServePlan serve = DescribeProgram(program());
   serve.epoch = serving_->epoch();
   serve.stages = static_cast<std::uint32_t>(plan.stages.size());
   serve.limits = plan.limits;
   serve.context_length = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(program().context_length(),
                               std::uint64_t{plan.limits.pages()} * plan.limits.page_positions()));
-  serve.vocabulary_size = program().vocabulary_size();
-  serve.share_prefixes = SharesPrefixes(program());
+  if (serve.whole_sequences) {
+    serve.context_length = std::min(serve.context_length, plan.limits.max_rows());
+  }
   {
     const MutexLock lock(mu_);
     loaded_ = serving_->pipeline().loaded();

@@ -5,6 +5,8 @@
 #include <set>
 #include <string>
 
+#include "proto/program/traits.h"
+
 namespace bramble::coordinator {
 namespace {
 
@@ -79,11 +81,19 @@ std::vector<std::string> UnusableMembers(const std::vector<Member>& members,
   return lines;
 }
 
-bool SharesPrefixes(const v1::Program& program) {
-  for (const v1::Cache& cache : program.caches()) {
-    if (!cache.has_key_value() || cache.key_value().cross()) return false;
+ServePlan DescribeProgram(const v1::Program& program) {
+  const program::Traits traits = program::TraitsOf(program);
+  ServePlan serve;
+  serve.vocabulary_size = program.vocabulary_size();
+  // Pages hold what follows from their ids alone, and nothing lies outside of them.
+  serve.share_prefixes = !traits.states && !traits.source && !traits.whole_sequences;
+  serve.draws = traits.draws;
+  serve.whole_sequences = traits.whole_sequences;
+  if (program.has_start_id()) serve.start_id = program.start_id();
+  for (const v1::Stream& stream : program.streams()) {
+    if (stream.leaves()) serve.results.push_back({stream.result(), stream.rows(), stream.width()});
   }
-  return true;
+  return serve;
 }
 
 }  // namespace bramble::coordinator

@@ -5,6 +5,7 @@
 #include "bramble/v1/program.pb.h"
 #include "coordinator/cluster/members.h"
 #include "coordinator/plan/plan.h"
+#include "coordinator/serve/serve_plan.h"
 
 namespace bramble::coordinator {
 
@@ -16,7 +17,7 @@ std::vector<Device> UsableDevices(const std::vector<Member>& members, const v1::
 std::vector<std::string> UnusableMembers(const std::vector<Member>& members,
                                          const v1::Program& program);
 
-// False if some memory of the program is not in pages, so that sequences can't share beginnings.
-bool SharesPrefixes(const v1::Program& program);
+// What the scheduler must know of the program: all but the epoch, the stages and the limits.
+ServePlan DescribeProgram(const v1::Program& program);
 
 }  // namespace bramble::coordinator

@@ -13,6 +13,7 @@
 #include "common/mutex.h"
 #include "coordinator/cluster/load_call.h"
 #include "coordinator/cluster/run_call.h"
+#include "proto/program/plan_buffers.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -23,7 +24,11 @@ constexpr std::size_t kOutputBytes = 1024;
 // The longest answer that this worker may send.
 std::size_t LargestResponse(const Stage& stage, const v1::Limits& limits) {
   const std::size_t output = std::size_t{stage.shard.vocabulary_size()} * 4 + kOutputBytes;
-  return kSmallMessage + std::size_t{limits.max_outputs()} * output;
+  std::size_t values = 0;
+  for (const v1::Stream& stream : stage.shard.streams()) {
+    if (stream.leaves()) values += program::MostRows(stream.rows(), limits) * stream.width() * 4;
+  }
+  return kSmallMessage + std::size_t{limits.max_outputs()} * output + values;
 }
 
 class Streams : public Pipeline {

@@ -55,11 +55,9 @@ Status CheckRequest(const PlanRequest& request) {
 
 Pages CountPages(const PlanRequest& request) {
   const PlanLimits& limits = request.limits;
-  const std::uint32_t context = limits.context != 0
-                                    ? limits.context
-                                    : std::min(request.model.context_length, kDefaultContext);
+  const std::uint32_t context = PlannedContext(limits, request.model.context_length);
   Pages pages;
-  pages.least = (std::max(context, 1U) + limits.page_positions - 1) / limits.page_positions;
+  pages.least = (context + limits.page_positions - 1) / limits.page_positions;
   pages.wanted = std::min<std::uint64_t>(pages.least * limits.wanted_sequences, program::kMaxPages);
   return pages;
 }
@@ -179,6 +177,12 @@ Plan Assemble(const PlanRequest& request, const Costs& costs, const Partition& p
 }
 
 }  // namespace
+
+std::uint32_t PlannedContext(const PlanLimits& limits, std::uint32_t model_context) {
+  const std::uint32_t context =
+      limits.context != 0 ? limits.context : std::min(model_context, kDefaultContext);
+  return std::max(context, 1U);
+}
 
 Result<Plan> MakePlan(const PlanRequest& request) {
   RETURN_IF_ERROR(CheckRequest(request));

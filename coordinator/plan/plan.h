@@ -71,6 +71,9 @@ struct PlanLimits {
   double link_bytes_per_second = 117e6;
 };
 
+// Positions of the sequence that must have room: `limits.context`, or its default.
+std::uint32_t PlannedContext(const PlanLimits& limits, std::uint32_t model_context);
+
 struct PlanRequest {
   ModelSummary model;
   std::vector<Device> devices;

@@ -4,8 +4,10 @@
 
 #include "proto/program/cost.h"
 #include "proto/program/held.h"
+#include "proto/program/limits.h"
 #include "proto/program/memory.h"
 #include "proto/program/shard.h"
+#include "proto/program/traits.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -34,6 +36,15 @@ std::uint64_t CountExactly(const v1::Program& program, const v1::Limits& limits,
   return needed > stage.memory_limit_bytes ? needed - stage.memory_limit_bytes : 0;
 }
 
+// A step must hold a whole sequence, where the program takes none in parts, or a whole source.
+PlanLimits LimitsFor(const v1::Program& program, PlanLimits limits) {
+  const program::Traits traits = program::TraitsOf(program);
+  if (!traits.whole_sequences && !traits.source) return limits;
+  const std::uint32_t context = PlannedContext(limits, program.context_length());
+  limits.max_rows = std::max(limits.max_rows, std::min(context, program::kMaxStepRows));
+  return limits;
+}
+
 }  // namespace
 
 ModelSummary Summarize(const v1::Program& program, const PlanLimits& limits) {
@@ -51,9 +62,12 @@ ModelSummary Summarize(const v1::Program& program, const PlanLimits& limits) {
     }
     block.read_bytes = cost.read_bytes;
     block.operations_a_row = 2 * static_cast<double>(cost.token_multiplies);
-    const program::MemoryNeed need =
-        program::Memory(program::ExtractShard(program, b, 1), one_page);
-    block.cache_bytes_a_page = need.cache_bytes;
+    const v1::Program shard = program::ExtractShard(program, b, 1);
+    const program::MemoryNeed need = program::Memory(shard, one_page);
+    // States are there once, whatever the pages: they count as weights do.
+    const std::uint64_t states = program::StateBytes(shard, one_page);
+    if (states > 0) block.weights.push_back({"states of block " + std::to_string(b), states});
+    block.cache_bytes_a_page = need.cache_bytes - states;
     block.buffer_bytes = need.buffer_bytes;
     block.output_bytes_a_row = cost.crossing_bytes_per_token;
     model.blocks.push_back(std::move(block));
@@ -62,7 +76,8 @@ ModelSummary Summarize(const v1::Program& program, const PlanLimits& limits) {
 }
 
 Result<Plan> PlanProgram(const v1::Program& program, std::vector<Device> devices,
-                         const PlanLimits& limits, Objective objective) {
+                         const PlanLimits& wanted, Objective objective) {
+  const PlanLimits limits = LimitsFor(program, wanted);
   PlanRequest request{Summarize(program, limits), std::move(devices), limits, objective};
   for (;;) {
     ASSIGN_OR_RETURN(Plan plan, MakePlan(request));

@@ -1,7 +1,9 @@
 #include "coordinator/serve/check_request.h"
 
+#include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
 
 namespace bramble::coordinator {
 namespace {
@@ -43,7 +45,50 @@ Status CheckSampling(const v1::Sampling& sampling, std::uint32_t vocabulary_size
                   vocabulary_size, "id after the minimum");
 }
 
+// What a plan without ids, or with whole sequences, cannot do.
+Status CheckResults(const GenerateRequest& request, const ServePlan& plan) {
+  if (!plan.draws && (request.max_tokens > 0 || request.prompt_logprobs)) {
+    return Invalid(
+        "this model writes no text, it answers with vectors: ask for embeddings instead");
+  }
+  if (plan.whole_sequences && request.logits_at.size() > plan.limits.max_outputs()) {
+    return Invalid("the values of ", request.logits_at.size(),
+                   " positions are asked for; this model gives at most ", plan.limits.max_outputs(),
+                   " at once");
+  }
+  if (!request.types.empty() && request.types.size() != request.prompt_ids.size()) {
+    return Invalid("there are ", request.types.size(), " token types for ",
+                   request.prompt_ids.size(), " prompt ids");
+  }
+  return {};
+}
+
+Status CheckSource(const GenerateRequest& request, const ServePlan& plan) {
+  if (!plan.start_id) {
+    if (request.source_ids.empty()) return {};
+    return Invalid("a source was given, and this model reads none");
+  }
+  if (request.source_ids.empty()) {
+    return Invalid("the source is empty: at least one id is needed");
+  }
+  if (request.prompt_logprobs) {
+    return Invalid("this model does not predict its prompt: there are no log-probabilities of it");
+  }
+  const std::size_t most = std::min(plan.context_length, plan.limits.max_rows());
+  if (request.source_ids.size() > most) {
+    return Invalid("the source has ", request.source_ids.size(), " ids, at most ", most,
+                   " can be read");
+  }
+  return CheckIds(request.source_ids, plan.vocabulary_size, "source id");
+}
+
 }  // namespace
+
+void CompleteRequest(GenerateRequest& request, const ServePlan& plan) {
+  if (!plan.start_id || !request.source_ids.empty()) return;
+  request.source_ids = std::move(request.prompt_ids);
+  request.prompt_ids = {*plan.start_id};
+}
 
 Status CheckRequest(const GenerateRequest& request, const ServePlan& plan) {
   if (request.prompt_ids.empty()) return Invalid("the prompt is empty: at least one id is needed");
@@ -54,6 +99,8 @@ Status CheckRequest(const GenerateRequest& request, const ServePlan& plan) {
                    ", but the context is ", plan.context_length);
   }
   RETURN_IF_ERROR(CheckIds(request.prompt_ids, plan.vocabulary_size, "prompt id"));
+  RETURN_IF_ERROR(CheckResults(request, plan));
+  RETURN_IF_ERROR(CheckSource(request, plan));
   if (request.end_ids.size() > kMostEndIds) {
     return Invalid("there are ", request.end_ids.size(), " end ids; at most ", kMostEndIds);
   }

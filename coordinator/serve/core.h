@@ -76,6 +76,7 @@ class Core {
     v1::Step step;
     InFlight record;
     std::uint32_t rows = 0;
+    std::size_t sources = 0;  // rows of sources
   };
 
   // places.cc: who has a place, who waits, who ends.
@@ -92,6 +93,7 @@ class Core {
   void AddDrawing(Draft& draft);
   void AddPrompts(Draft& draft);
   void AddSpan(Draft& draft, Sequence& sequence, std::uint32_t rows);
+  bool SourceFits(const Draft& draft, const Sequence& sequence) const;
   std::uint32_t RowsWithin(const Sequence& sequence, std::uint32_t rows,
                            std::uint32_t outputs) const;
   std::optional<v1::Output> OutputAt(const Sequence& sequence, std::uint32_t position) const;
@@ -101,6 +103,8 @@ class Core {
   // results.cc: what came back.
   Sequence* Find(const Part& part);
   bool Matches(const InFlight& record, const v1::StepResult& result) const;
+  bool ValuesMatch(const InFlight& record, const v1::StepResult& result) const;
+  void DeliverValues(const InFlight& record, const v1::StepResult& result);
   void Measure(const InFlight& record);
   void Computed(const Part& part);
   void Deliver(Sequence& sequence, std::uint32_t position, const v1::OutputResult& result);

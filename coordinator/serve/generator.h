@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bramble/v1/program.pb.h"
 #include "bramble/v1/run.pb.h"
 #include "common/named.h"
 #include "common/status.h"
@@ -18,6 +19,10 @@ using RequestId = Named<struct RequestIdTag, std::uint64_t>;
 // What to generate. Ids only: text, templates and stop strings belong to the caller.
 struct GenerateRequest {
   std::vector<std::uint32_t> prompt_ids;  // at least one
+  // Of a model that reads a source: the source, if the prompt is what stands before the answer.
+  // Empty: the prompt is the source, and the model knows how an answer begins.
+  std::vector<std::uint32_t> source_ids = {};
+  std::vector<std::uint32_t> types = {};  // the token type of each prompt id; empty: all 0
   v1::Sampling sampling;
   std::uint32_t max_tokens = 0;  // 0: only score the prompt, draw nothing
   std::vector<std::uint32_t>
@@ -25,8 +30,10 @@ struct GenerateRequest {
   bool logprobs = false;  // report each drawn id's log-probability
   std::uint32_t top_logprobs = 0;  // 0..20
   bool prompt_logprobs = false;    // report each prompt id's log-probability given those before it
-  std::vector<std::uint32_t> logits_at;  // prompt positions whose logits are reported, rising
-  bool logits_of_tokens = false;         // report the logits that each id was drawn from
+  // Prompt positions whose logits are reported, rising; of a model that draws nothing, their last
+  // hidden values.
+  std::vector<std::uint32_t> logits_at;
+  bool logits_of_tokens = false;  // report the logits that each id was drawn from
   // When it ends unfinished, with DeadlineExceeded.
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::string request_id;  // for the logs of every process
@@ -52,6 +59,12 @@ struct PromptOutput {
   std::string logits;
 };
 
+// What a model makes of a whole prompt that it does not continue.
+struct SequenceOutput {
+  v1::ResultKind kind = v1::RESULT_KIND_UNSPECIFIED;
+  std::string values;  // little-endian f32
+};
+
 enum class FinishReason { kEnd, kLength, kCancelled, kError };
 
 struct GenerationEnd {
@@ -72,6 +85,8 @@ class GenerationSink {
   virtual ~GenerationSink() = default;
   virtual void OnPrompt(const PromptOutput& output) = 0;
   virtual void OnToken(const GeneratedToken& token) = 0;
+  // Once for each vector that the model gives of a sequence. Whoever asks for text hears none.
+  virtual void OnSequence(const SequenceOutput& output) { static_cast<void>(output); }
   // The last call.
   virtual void OnEnd(const GenerationEnd& end) = 0;
 };

@@ -47,7 +47,8 @@ bool Core::Admit(Sequence& sequence) {
   // other. One page more for each that runs, so that the newcomer is not thrown out at the next
   // page's end.
   const std::size_t known = place.pages.size();
-  const std::size_t more = PagesFor(sequence.ids.size(), page_positions) - known;
+  const std::size_t positions = std::max(sequence.ids.size(), sequence.request.source_ids.size());
+  const std::size_t more = PagesFor(positions, page_positions) - known;
   if (pool_->available() < more + running_.size()) {
     pool_->Release(place.pages);
     return false;
@@ -117,7 +118,9 @@ void Core::End(Sequence& sequence, FinishReason reason, const Status& status) {
   GenerationEnd end;
   end.reason = reason;
   end.status = status;
-  end.prompt_tokens = static_cast<std::uint32_t>(sequence.request.prompt_ids.size());
+  const auto& source = sequence.request.source_ids;
+  end.prompt_tokens = static_cast<std::uint32_t>(source.empty() ? sequence.request.prompt_ids.size()
+                                                                : source.size());
   end.cached_prompt_tokens = sequence.cached;
   end.generated_tokens = sequence.generated;
   end.seconds_total = Seconds(sequence.submitted, now);

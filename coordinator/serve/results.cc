@@ -1,6 +1,8 @@
 // Core: what came back from the workers.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstring>
 #include <string>
 
 #include "common/log.h"
@@ -33,7 +35,9 @@ Sequence* Core::Find(const Part& part) {
 }
 
 bool Core::Matches(const InFlight& record, const v1::StepResult& result) const {
-  if (static_cast<std::size_t>(result.outputs_size()) != record.outputs.size()) return false;
+  if (!ValuesMatch(record, result)) return false;
+  const std::size_t outputs = plan_.draws ? record.outputs.size() : 0;
+  if (static_cast<std::size_t>(result.outputs_size()) != outputs) return false;
   for (int i = 0; i < result.outputs_size(); ++i) {
     const OutputOf& expected = record.outputs[static_cast<std::size_t>(i)];
     const v1::OutputResult& output = result.outputs(i);
@@ -41,6 +45,52 @@ bool Core::Matches(const InFlight& record, const v1::StepResult& result) const {
     if (output.has_id() && output.id() >= plan_.vocabulary_size) return false;
   }
   return true;
+}
+
+// Each stream has the rows of its kind, all of them finite.
+bool Core::ValuesMatch(const InFlight& record, const v1::StepResult& result) const {
+  if (static_cast<std::size_t>(result.values_size()) != plan_.results.size()) return false;
+  for (std::size_t i = 0; i < plan_.results.size(); ++i) {
+    const ResultStream& stream = plan_.results[i];
+    const std::size_t rows =
+        stream.rows == v1::ROW_KIND_OUTPUT ? record.outputs.size() : record.parts.size();
+    const std::string& values = result.values(static_cast<int>(i));
+    if (values.size() != rows * stream.width * sizeof(float)) return false;
+    for (std::size_t at = 0; at < values.size(); at += sizeof(float)) {
+      float value = 0;
+      std::memcpy(&value, values.data() + at, sizeof value);
+      if (!std::isfinite(value)) return false;
+    }
+  }
+  return true;
+}
+
+// What the streams that leave the program say of each sequence and of each output.
+void Core::DeliverValues(const InFlight& record, const v1::StepResult& result) {
+  for (std::size_t s = 0; s < plan_.results.size(); ++s) {
+    const ResultStream& stream = plan_.results[s];
+    const std::size_t bytes = stream.width * sizeof(float);
+    const std::string& values = result.values(static_cast<int>(s));
+    if (stream.rows == v1::ROW_KIND_SEQUENCE) {
+      for (std::size_t i = 0; i < record.parts.size(); ++i) {
+        const Sequence* sequence = Find(record.parts[i]);
+        if (sequence == nullptr) continue;
+        sequence->sink->OnSequence({stream.kind, values.substr(i * bytes, bytes)});
+      }
+      continue;
+    }
+    if (stream.kind != v1::RESULT_KIND_HIDDEN) continue;
+    for (std::size_t i = 0; i < record.outputs.size(); ++i) {
+      const OutputOf& output = record.outputs[i];
+      Sequence* sequence = Find(record.parts[output.part]);
+      if (sequence == nullptr) continue;
+      sequence->prompt_reported = output.position + 1;
+      PromptOutput prompt;
+      prompt.position = output.position;
+      prompt.logits = values.substr(i * bytes, bytes);
+      sequence->sink->OnPrompt(prompt);
+    }
+  }
 }
 
 void Core::OnResult(const v1::StepResult& result) {
@@ -64,7 +114,8 @@ void Core::OnResult(const v1::StepResult& result) {
   }
   Measure(record);
   for (const Part& part : record.parts) Computed(part);
-  for (std::size_t i = 0; i < record.outputs.size(); ++i) {
+  DeliverValues(record, result);
+  for (std::size_t i = 0; i < record.outputs.size() && plan_.draws; ++i) {
     const OutputOf& output = record.outputs[i];
     if (Sequence* sequence = Find(record.parts[output.part])) {
       Deliver(*sequence, output.position, result.outputs(static_cast<int>(i)));

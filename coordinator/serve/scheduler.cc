@@ -37,6 +37,7 @@ Result<RequestId> Scheduler::Submit(GenerateRequest request, std::shared_ptr<Gen
     metrics_.Refused("unavailable");
     return Unavailable("the model is not loaded: no plan serves it now");
   }
+  CompleteRequest(request, *plan_);
   const Status checked = CheckRequest(request, *plan_);
   if (!checked.ok()) {
     metrics_.Refused("invalid");

@@ -1,10 +1,20 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
+#include "bramble/v1/program.pb.h"
 #include "bramble/v1/run.pb.h"
 
 namespace bramble::coordinator {
+
+// A stream that leaves the program: what the last stage answers a step with, besides ids.
+struct ResultStream {
+  v1::ResultKind kind = v1::RESULT_KIND_UNSPECIFIED;
+  v1::RowKind rows = v1::ROW_KIND_SEQUENCE;
+  std::uint32_t width = 0;
+};
 
 // What the scheduler must know of the plan that it serves.
 struct ServePlan {
@@ -15,6 +25,13 @@ struct ServePlan {
   std::uint32_t vocabulary_size = 0;
   // False for programs with memory that is not in pages (states): a sequence must start at 0 there.
   bool share_prefixes = true;
+  // False for programs that answer with `results` only.
+  bool draws = true;
+  // A sequence goes into one step, all of it.
+  bool whole_sequences = false;
+  // With a program that reads a source: a prompt is the source, and the answer begins with this id.
+  std::optional<std::uint32_t> start_id = std::nullopt;
+  std::vector<ResultStream> results = {};  // in the order of Program.streams
 };
 
 // What the scheduler does at this moment.

@@ -74,7 +74,7 @@ void Core::AddDrawing(Draft& draft) {
     if (sequence->place) EnsurePage(*sequence);
   }
   for (Sequence* sequence : ready) {
-    if (!sequence->place) continue;
+    if (!sequence->place || !SourceFits(draft, *sequence)) continue;
     AddSpan(draft, *sequence, 1);
     draft.record.draws = true;
   }
@@ -89,18 +89,28 @@ void Core::AddPrompts(Draft& draft) {
     if (prompt_steps >= plan_.stages + 1 - std::min(plan_.stages, drawing)) return;
   }
   std::uint32_t room = plan_.limits.max_rows() - draft.rows;
-  if (drawing > 0) room = std::min(room, kPromptRowsBesideDrawing);
+  if (drawing > 0 && !plan_.whole_sequences) room = std::min(room, kPromptRowsBesideDrawing);
   for (Sequence* sequence : prompts) {
+    if (!SourceFits(draft, *sequence)) return;
     const std::size_t to_compute = sequence->ids.size() - sequence->place->known;
-    const std::uint32_t chunk = std::max(kLeastChunk, DivideUp(to_compute, plan_.stages));
+    const std::uint32_t chunk = plan_.whole_sequences
+                                    ? sequence->pending()
+                                    : std::max(kLeastChunk, DivideUp(to_compute, plan_.stages));
     const auto outputs =
         plan_.limits.max_outputs() - static_cast<std::uint32_t>(draft.record.outputs.size());
     const std::uint32_t rows =
         RowsWithin(*sequence, std::min({sequence->pending(), chunk, room}), outputs);
-    if (rows == 0) return;
+    // What can't be cut waits for a step with room.
+    if (rows == 0 || (plan_.whole_sequences && rows < sequence->pending())) return;
     AddSpan(draft, *sequence, rows);
     room -= rows;
   }
+}
+
+// The source goes with the first span, all of it.
+bool Core::SourceFits(const Draft& draft, const Sequence& sequence) const {
+  const std::size_t source = sequence.place->started ? 0 : sequence.request.source_ids.size();
+  return draft.sources + source <= plan_.limits.max_rows();
 }
 
 // How many of the next `rows` rows can be taken with at most `outputs` outputs.
@@ -150,15 +160,27 @@ void Core::AddSpan(Draft& draft, Sequence& sequence, std::uint32_t rows) {
   span.set_position(place.position);
   const std::uint32_t end = place.position + rows;
   span.mutable_ids()->Add(sequence.ids.begin() + place.position, sequence.ids.begin() + end);
-  for (; place.pages_sent * pool_->page_positions() < end; ++place.pages_sent) {
+  std::size_t positions = end;  // that pages are needed for
+  const GenerateRequest& request = sequence.request;
+  if (!place.started && !request.source_ids.empty()) {
+    span.mutable_source_ids()->Add(request.source_ids.begin(), request.source_ids.end());
+    draft.sources += request.source_ids.size();
+    positions = std::max(positions, request.source_ids.size());
+  }
+  if (!request.types.empty()) {
+    for (std::uint32_t position = place.position; position < end; ++position) {
+      span.add_types(position < request.types.size() ? request.types[position] : 0);
+    }
+  }
+  for (; place.pages_sent * pool_->page_positions() < positions; ++place.pages_sent) {
     span.add_pages(place.pages[place.pages_sent]);
   }
   if (!place.started) {
     v1::SequenceStart& start = *span.mutable_start();
     start.mutable_known_ids()->Add(sequence.ids.begin(), sequence.ids.begin() + place.position);
-    *start.mutable_sampling() = sequence.request.sampling;
-    start.set_request_id(sequence.request.request_id);
-    start.set_prompt_ids(static_cast<std::uint32_t>(sequence.request.prompt_ids.size()));
+    *start.mutable_sampling() = request.sampling;
+    start.set_request_id(request.request_id);
+    start.set_prompt_ids(static_cast<std::uint32_t>(request.prompt_ids.size()));
   }
   for (std::uint32_t row = 0; row < rows; ++row) {
     std::optional<v1::Output> output = OutputAt(sequence, place.position + row);
