@@ -133,6 +133,9 @@ ServedModel DescribeModel(const model::Model& model, std::string name) {
   served.tokenizer = model.tokenizer();
   served.chat_template = model.chat_template();
   served.vocabulary_size = model.program().vocabulary_size();
+  for (const v1::Stream& stream : model.program().streams()) {
+    if (stream.result() == v1::RESULT_KIND_EMBEDDING) served.embedding_width = stream.width();
+  }
   served.trained_context_length = model.facts().context_length;
   served.parameters = model.facts().parameters;
   served.file_bytes = model.facts().bytes;

@@ -28,6 +28,7 @@ struct ServedModel {
   const model::text::Tokenizer* tokenizer = nullptr;         // null: requests for text are refused
   const model::text::ChatTemplate* chat_template = nullptr;  // null: chats are refused
   std::uint32_t vocabulary_size = 0;
+  std::uint32_t embedding_width = 0;  // 0: it gives no embeddings
   std::uint32_t trained_context_length = 0;
   std::uint64_t parameters = 0;
   std::uint64_t file_bytes = 0;

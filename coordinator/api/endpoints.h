@@ -21,6 +21,7 @@ struct Call {
 // The endpoints, one each: they answer through the exchange, now or later. Called on its strand.
 void ServeChat(const Call& call);         // POST /v1/chat/completions   chat.cc
 void ServeCompletions(const Call& call);  // POST /v1/completions        completions.cc
+void ServeEmbeddings(const Call& call);   // POST /v1/embeddings         embeddings.cc
 void ServeModels(const Call& call);       // GET  /v1/models             models.cc
 void ServeModel(const Call& call);        // GET  /v1/models/{id}        models.cc
 void ServeTokenize(const Call& call);     // POST /tokenize              tokenize.cc

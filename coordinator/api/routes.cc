@@ -8,6 +8,7 @@ namespace {
 constexpr std::array kRoutes = {
     Route{"POST", "/v1/chat/completions", false, ServeChat},
     Route{"POST", "/v1/completions", false, ServeCompletions},
+    Route{"POST", "/v1/embeddings", false, ServeEmbeddings},
     Route{"GET", "/v1/models", false, ServeModels},
     Route{"GET", "/v1/models/{id}", false, ServeModel},
     Route{"POST", "/tokenize", false, ServeTokenize},
