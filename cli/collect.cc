@@ -20,6 +20,10 @@ class Collector : public coordinator::GenerationSink {
     const std::lock_guard lock(mu_);
     prompt_.push_back(output);
   }
+  void OnSequence(const coordinator::SequenceOutput& output) override {
+    const std::lock_guard lock(mu_);
+    sequence_.push_back(output);
+  }
   void OnToken(const GeneratedToken& token) override {
     {
       const std::lock_guard lock(mu_);
@@ -46,7 +50,7 @@ class Collector : public coordinator::GenerationSink {
       if (on_token) on_token(token);
       lock.lock();
     }
-    return {std::move(prompt_), std::move(tokens_), *end_};
+    return {std::move(prompt_), std::move(tokens_), std::move(sequence_), *end_};
   }
 
  private:
@@ -54,6 +58,7 @@ class Collector : public coordinator::GenerationSink {
   std::condition_variable changed_;
   std::vector<PromptOutput> prompt_;
   std::vector<GeneratedToken> tokens_;
+  std::vector<coordinator::SequenceOutput> sequence_;
   std::optional<GenerationEnd> end_;
 };
 

@@ -15,6 +15,7 @@ v1::Sampling GreedySampling();
 struct Generation {
   std::vector<coordinator::PromptOutput> prompt;
   std::vector<coordinator::GeneratedToken> tokens;
+  std::vector<coordinator::SequenceOutput> sequence;
   coordinator::GenerationEnd end;
 };
 

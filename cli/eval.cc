@@ -33,6 +33,36 @@ Result<std::vector<std::uint32_t>> PromptIds(const Settings& settings, const mod
   return model.tokenizer()->EncodePrompt(settings.Text("prompt"), model::text::Specials::kParse);
 }
 
+// The ids of a setting that may be missing.
+Result<std::vector<std::uint32_t>> IdsOr(const Settings& settings, const char* name,
+                                         std::vector<std::uint32_t> missing) {
+  if (!settings.Has(name)) return missing;
+  ASSIGN_OR_RETURN(std::vector<std::uint32_t> ids,
+                   ParseIds(settings.Text(name), std::string("--") + name));
+  if (ids.empty()) return Invalid("--", name, ": at least one id is needed");
+  return ids;
+}
+
+// What is asked of the model: a prompt, and of one with an encoder its source.
+Result<coordinator::GenerateRequest> RequestFrom(const Settings& settings,
+                                                 const model::Model& model) {
+  coordinator::GenerateRequest request;
+  ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(settings, model));
+  if (model.program().has_start_id()) {
+    request.source_ids = std::move(request.prompt_ids);
+    ASSIGN_OR_RETURN(request.prompt_ids,
+                     IdsOr(settings, "decoder-ids", {model.program().start_id()}));
+  } else if (settings.Has("decoder-ids")) {
+    return Invalid("--decoder-ids: the model has no encoder");
+  }
+  ASSIGN_OR_RETURN(request.types, IdsOr(settings, "types", {}));
+  request.max_tokens = static_cast<std::uint32_t>(settings.Integer("greedy"));
+  request.logits_of_tokens = true;
+  request.sampling = GreedySampling();
+  request.request_id = "eval";
+  return request;
+}
+
 // Which prompt positions are reported: "last", "all" or "0,5,7".
 Result<std::vector<std::uint32_t>> Positions(const std::string& text, std::size_t prompt) {
   const auto last = static_cast<std::uint32_t>(prompt - 1);
@@ -89,6 +119,12 @@ void PrintForPeople(const Json& report, const model::text::Tokenizer* tokenizer)
     }
     std::fputs(table.Text().c_str(), stdout);
   }
+  if (report.contains("sequence")) {
+    for (const auto& [name, result] : report["sequence"].items()) {
+      std::printf("%s: %zu numbers, sha256 %s\n", name.c_str(), result["values"].size(),
+                  result["sha256"].get<std::string>().c_str());
+    }
+  }
   if (report["greedy"]["ids"].empty()) return;
   std::printf("greedy %s\n", report["greedy"]["ids"].dump().c_str());
   if (tokenizer != nullptr) {
@@ -97,27 +133,41 @@ void PrintForPeople(const Json& report, const model::text::Tokenizer* tokenizer)
   }
 }
 
+const char* ResultName(v1::ResultKind kind) {
+  switch (kind) {
+    case v1::RESULT_KIND_EMBEDDING:
+      return "embedding";
+    case v1::RESULT_KIND_HEAD:
+      return "head";
+    default:
+      return "values";
+  }
+}
+
+// What the model makes of the whole prompt: an encoder's vectors.
+Json SequenceJson(const std::vector<coordinator::SequenceOutput>& outputs) {
+  Json json = Json::object();
+  for (const coordinator::SequenceOutput& output : outputs) {
+    json[ResultName(output.kind)] = {{"values", FloatsFrom(output.values)},
+                                     {"sha256", HashOf(output.values)}};
+  }
+  return json;
+}
+
 Result<Json> Evaluate(const Settings& settings, LocalCluster& cluster,
-                      const std::vector<std::uint32_t>& ids,
-                      const std::vector<std::uint32_t>& positions) {
-  coordinator::GenerateRequest request;
-  request.prompt_ids = ids;
-  request.logits_at = positions;
-  request.max_tokens = static_cast<std::uint32_t>(settings.Integer("greedy"));
-  request.logits_of_tokens = true;
-  request.sampling = GreedySampling();
-  request.request_id = "eval";
+                      coordinator::GenerateRequest request) {
+  Json report;
+  if (!request.source_ids.empty()) report["source_ids"] = request.source_ids;
+  report["prompt_ids"] = request.prompt_ids;
   ASSIGN_OR_RETURN(const Generation generation,
                    Generate(cluster.engine().generator(), std::move(request)));
-
-  Json report;
-  report["prompt_ids"] = ids;
   Json& list = report["positions"] = Json::array();
   for (const coordinator::PromptOutput& output : generation.prompt) {
     list.push_back(PositionJson(output, static_cast<std::size_t>(settings.Integer("top")),
                                 settings.Switch("all")));
   }
   report["greedy"] = GreedyJson(generation.tokens);
+  if (!generation.sequence.empty()) report["sequence"] = SequenceJson(generation.sequence);
   report["plan"] = Json::parse(coordinator::ClusterJson(cluster.engine().snapshot()))["plan"];
   return report;
 }
@@ -131,11 +181,12 @@ int RunEval(const Settings& settings) {
   auto cluster = LocalCluster::Start(*options, SayProgress);
   if (!cluster.ok()) return Fail(cluster.status());
   EndProgress();
-  const auto ids = PromptIds(settings, (*cluster)->model());
-  if (!ids.ok()) return Fail(ids.status());
-  const auto positions = Positions(settings.Text("positions"), ids->size());
+  auto request = RequestFrom(settings, (*cluster)->model());
+  if (!request.ok()) return Fail(request.status());
+  auto positions = Positions(settings.Text("positions"), request->prompt_ids.size());
   if (!positions.ok()) return Fail(positions.status());
-  const auto report = Evaluate(settings, **cluster, *ids, *positions);
+  request->logits_at = *std::move(positions);
+  const auto report = Evaluate(settings, **cluster, *std::move(request));
   if (!report.ok()) return Fail(report.status());
   if (settings.Switch("json")) {
     std::cout << report->dump() << '\n';

@@ -28,6 +28,7 @@ int RunPlan(const Settings& settings);
 int RunPull(const Settings& settings);
 int RunInspect(const Settings& settings);
 int RunEval(const Settings& settings);
+int RunEmbed(const Settings& settings);
 int RunBench(const Settings& settings);
 int RunPerplexity(const Settings& settings);
 int RunTokenCreate(const Settings& settings);
