@@ -1,5 +1,6 @@
 #include "tests/model_golden/engine_helpers.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -45,15 +46,16 @@ void Engine::AddPages(std::uint32_t positions, v1::Span* span) {
   for (; pages_ * kPagePositions < positions; ++pages_) span->add_pages(pages_);
 }
 
-Result<std::vector<std::vector<float>>> Engine::Prefill(std::span<const std::uint32_t> ids,
-                                                        std::span<const std::uint32_t> at) {
+v1::Step Engine::Start(std::span<const std::uint32_t> ids, std::span<const std::uint32_t> at,
+                       std::span<const std::uint32_t> source) {
   v1::Step step;
-  if (position_ > 0) step.add_closed(0);
+  if (step_ > 0) step.add_closed(0);
   pages_ = 0;
   position_ = static_cast<std::uint32_t>(ids.size());
   v1::Span* span = step.add_spans();
   span->mutable_ids()->Assign(ids.begin(), ids.end());
-  AddPages(position_, span);
+  span->mutable_source_ids()->Assign(source.begin(), source.end());
+  AddPages(std::max(position_, static_cast<std::uint32_t>(source.size())), span);
   span->mutable_start()->set_prompt_ids(position_);
   span->mutable_start()->mutable_sampling()->set_top_p(1);
   span->mutable_start()->mutable_sampling()->set_repetition_penalty(1);
@@ -62,7 +64,39 @@ Result<std::vector<std::vector<float>>> Engine::Prefill(std::span<const std::uin
     output->set_row(row);
     output->set_logits(true);
   }
-  return Run(std::move(step));
+  return step;
+}
+
+Result<std::vector<std::vector<float>>> Engine::Prefill(std::span<const std::uint32_t> ids,
+                                                        std::span<const std::uint32_t> at,
+                                                        std::span<const std::uint32_t> source) {
+  return Run(Start(ids, at, source));
+}
+
+Result<Engine::Encoded> Engine::Encode(std::span<const std::uint32_t> ids,
+                                       std::span<const std::uint32_t> types,
+                                       std::span<const std::uint32_t> at) {
+  v1::Step step = Start(ids, at, {});
+  step.mutable_spans(0)->mutable_types()->Assign(types.begin(), types.end());
+  step.set_number(step_++);
+  worker::StepOutput out;
+  RETURN_IF_ERROR(executor_->Run(step, {}, out));
+  Encoded encoded;
+  std::size_t next = 0;
+  for (const v1::Stream& stream : model_->program().streams()) {
+    if (!stream.leaves()) continue;
+    const std::string& bytes = out.activations.at(next++);
+    std::vector<float> values(bytes.size() / sizeof(float));
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    if (stream.result() == v1::RESULT_KIND_EMBEDDING) encoded.embedding = std::move(values);
+    if (stream.result() == v1::RESULT_KIND_HEAD) encoded.head = std::move(values);
+    if (stream.result() != v1::RESULT_KIND_HIDDEN) continue;
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const auto row = values.begin() + static_cast<std::ptrdiff_t>(i * stream.width());
+      encoded.hidden.emplace_back(row, row + stream.width());
+    }
+  }
+  return encoded;
 }
 
 Result<std::vector<float>> Engine::Decode(std::uint32_t id) {

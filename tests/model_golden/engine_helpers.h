@@ -21,9 +21,20 @@ class Engine {
                                               const model::CompileOptions& options,
                                               std::uint32_t room);
 
-  // The logits of the positions `at` (rising) of a prompt. Begins a new sequence.
+  // The logits of the positions `at` (rising) of a prompt. Begins a new sequence; `source`: what a
+  // model reads that has an encoder.
   Result<std::vector<std::vector<float>>> Prefill(std::span<const std::uint32_t> ids,
-                                                  std::span<const std::uint32_t> at);
+                                                  std::span<const std::uint32_t> at,
+                                                  std::span<const std::uint32_t> source = {});
+
+  // What an encoder makes of a text. Missing results are empty.
+  struct Encoded {
+    std::vector<std::vector<float>> hidden;  // of the positions asked for
+    std::vector<float> embedding;
+    std::vector<float> head;
+  };
+  Result<Encoded> Encode(std::span<const std::uint32_t> ids, std::span<const std::uint32_t> types,
+                         std::span<const std::uint32_t> at);
   // Appends one id to the sequence and gives the logits behind it.
   Result<std::vector<float>> Decode(std::uint32_t id);
 
@@ -31,6 +42,8 @@ class Engine {
 
  private:
   Engine() = default;
+  v1::Step Start(std::span<const std::uint32_t> ids, std::span<const std::uint32_t> at,
+                 std::span<const std::uint32_t> source);
   Result<std::vector<std::vector<float>>> Run(v1::Step step);
   void AddPages(std::uint32_t positions, v1::Span* span);
 
