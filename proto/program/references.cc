@@ -55,6 +55,7 @@ void MapWeights(v1::Operation& operation, const IndexMap& map) {
       break;
     case v1::Operation::kMoe:
       MapMoeWeights(*operation.mutable_moe(), map);
+      break;
     case v1::Operation::kConvolution: {
       v1::Convolution& convolution = *operation.mutable_convolution();
       convolution.set_weight(map(convolution.weight()));
