@@ -53,6 +53,18 @@ Device ToDevice(const Member& member) {
   return device;
 }
 
+// Whether the keys of some prompts are turned by other angles than those of shorter ones that begin
+// alike.
+bool AnglesFollowTheLength(const v1::Program& program) {
+  for (const v1::Block& block : program.blocks()) {
+    for (const v1::Operation& operation : block.operations()) {
+      const std::uint32_t from = operation.rope().long_from();
+      if (from != 0 && from < program.context_length()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<Device> UsableDevices(const std::vector<Member>& members, const v1::Program& program) {
@@ -80,6 +92,7 @@ std::vector<std::string> UnusableMembers(const std::vector<Member>& members,
 }
 
 bool SharesPrefixes(const v1::Program& program) {
+  if (AnglesFollowTheLength(program)) return false;
   for (const v1::Cache& cache : program.caches()) {
     if (!cache.has_key_value() || cache.key_value().cross()) return false;
   }

@@ -16,7 +16,8 @@ std::vector<Device> UsableDevices(const std::vector<Member>& members, const v1::
 std::vector<std::string> UnusableMembers(const std::vector<Member>& members,
                                          const v1::Program& program);
 
-// False if some memory of the program is not in pages, so that sequences can't share beginnings.
+// False if sequences can't share beginnings: some memory of the program is not in pages, or pages
+// hold other keys in longer prompts.
 bool SharesPrefixes(const v1::Program& program);
 
 }  // namespace bramble::coordinator

@@ -25,6 +25,27 @@ constexpr Family kFamilies[] = {
     {"gpt-oss", "gpt_oss", CompileGptOss},
     {"deepseek2", "deepseek_v2", CompileDeepseekV2},  // GGUF files of V3 name "deepseek2" too
     {nullptr, "deepseek_v3", CompileDeepseekV3},
+    {"gptneox", "gpt_neox", CompileGptNeoX},
+    {nullptr, "gptj", CompileGptJ},
+    {nullptr, "codegen", CompileCodeGen},
+    {nullptr, "gpt_neo", CompileGptNeo},
+    {nullptr, "opt", CompileOpt},
+    {"phi2", "phi", CompilePhi},
+    {"phi3", "phi3", CompilePhi3},
+    {"stablelm", "stablelm", CompileStableLm},
+    {"starcoder2", "starcoder2", CompileStarCoder2},
+    {"nemotron", "nemotron", CompileNemotron},
+    {"command-r", "cohere", CompileCohere},
+    {"cohere2", "cohere2", CompileCohere2},
+    {"olmo", "olmo", CompileOlmo},
+    {"olmo2", "olmo2", CompileOlmo2},
+    {nullptr, "olmo3", CompileOlmo2},  // GGUF files of it name "olmo2"
+    {"gemma", "gemma", CompileGemma},
+    {"gemma2", "gemma2", CompileGemma2},
+    {"bloom", "bloom", CompileBloom},
+    {"mpt", "mpt", CompileMpt},
+    {"falcon", "falcon", CompileFalcon},
+    {"granite", "granite", CompileGranite},
 };
 
 std::string Known(bool is_hf) {

@@ -44,5 +44,25 @@ Status CompilePhimoe(Compilation* c);
 Status CompileGptOss(Compilation* c);
 Status CompileDeepseekV2(Compilation* c);
 Status CompileDeepseekV3(Compilation* c);
+Status CompileGptNeoX(Compilation* c);
+Status CompileGptJ(Compilation* c);
+Status CompileCodeGen(Compilation* c);
+Status CompileGptNeo(Compilation* c);
+Status CompileOpt(Compilation* c);
+Status CompilePhi(Compilation* c);
+Status CompilePhi3(Compilation* c);
+Status CompileStableLm(Compilation* c);
+Status CompileStarCoder2(Compilation* c);
+Status CompileNemotron(Compilation* c);
+Status CompileCohere(Compilation* c);
+Status CompileCohere2(Compilation* c);
+Status CompileOlmo(Compilation* c);
+Status CompileOlmo2(Compilation* c);
+Status CompileGemma(Compilation* c);
+Status CompileGemma2(Compilation* c);
+Status CompileBloom(Compilation* c);
+Status CompileMpt(Compilation* c);
+Status CompileFalcon(Compilation* c);
+Status CompileGranite(Compilation* c);
 
 }  // namespace bramble::model::families

@@ -4,6 +4,7 @@
 #include <bit>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "common/check.h"
@@ -250,9 +251,12 @@ class Builder {
   // Ropes with the same frequencies and magnitude turn by the same angles: one table for all.
   std::uint32_t AnglesFor(std::uint32_t b, std::uint32_t i) {
     const v1::Rope& rope = OperationAt(b, i).rope();
-    const std::string& hash = program_.weights(static_cast<int>(rope.frequencies())).sha256();
-    const std::pair key{hash,
-                        std::pair{rope.dims(), std::bit_cast<std::uint32_t>(rope.magnitude())}};
+    const auto hash = [this](std::uint32_t weight) {
+      return program_.weights(static_cast<int>(weight)).sha256();
+    };
+    const AnglesKey key{
+        hash(rope.frequencies()), rope.has_long_frequencies() ? hash(rope.long_frequencies()) : "",
+        rope.long_from(), rope.dims(), std::bit_cast<std::uint32_t>(rope.magnitude())};
     auto found = angles_.find(key);
     if (found == angles_.end()) {
       const std::uint32_t tensor = AddTensor(std::uint64_t{rope.dims()} * sizeof(float),
@@ -310,7 +314,9 @@ class Builder {
     }
   }
 
-  using AnglesKey = std::pair<std::string, std::pair<std::uint32_t, std::uint32_t>>;
+  // Frequencies, long ones, where these begin, dims, magnitude.
+  using AnglesKey =
+      std::tuple<std::string, std::string, std::uint32_t, std::uint32_t, std::uint32_t>;
 
   const v1::Program& program_;
   Schedule schedule_;

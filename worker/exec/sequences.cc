@@ -1,5 +1,6 @@
 #include "worker/exec/sequences.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/check.h"
@@ -218,7 +219,8 @@ void Sequences::TakeOver(const v1::Span& span) {
   sequence.length = position;
   for (const std::uint32_t id : span.ids()) {
     sequence.ids[position] = id;
-    rows_.push_back({span.sequence(), position, id, sequence.pages.data()});
+    const std::uint32_t length = std::max(sequence.prompt_ids, position + 1);
+    rows_.push_back({span.sequence(), position, id, length, sequence.pages.data()});
     ++position;
   }
   for (const v1::Output& output : span.outputs()) {

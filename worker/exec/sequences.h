@@ -17,6 +17,9 @@ struct Row {
   std::uint32_t sequence = 0;  // slot
   std::uint32_t position = 0;
   std::uint32_t id = 0;
+  // Of the sequence as this row sees it: the prompt's length, or its own position's where the
+  // answer has grown longer. The same however the prompt is cut into steps.
+  std::uint32_t length = 0;
   // The sequence's pages: page p holds the positions from p * page_positions on.
   std::byte* const* pages = nullptr;
 };
