@@ -55,6 +55,18 @@ Device ToDevice(const Member& member) {
   return device;
 }
 
+// Whether the keys of some prompts are turned by other angles than those of shorter ones that begin
+// alike.
+bool AnglesFollowTheLength(const v1::Program& program) {
+  for (const v1::Block& block : program.blocks()) {
+    for (const v1::Operation& operation : block.operations()) {
+      const std::uint32_t from = operation.rope().long_from();
+      if (from != 0 && from < program.context_length()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<Device> UsableDevices(const std::vector<Member>& members, const v1::Program& program) {
@@ -81,12 +93,19 @@ std::vector<std::string> UnusableMembers(const std::vector<Member>& members,
   return lines;
 }
 
+bool SharesPrefixes(const v1::Program& program) {
+  if (AnglesFollowTheLength(program)) return false;
+  for (const v1::Cache& cache : program.caches()) {
+    if (!cache.has_key_value() || cache.key_value().cross()) return false;
+  }
+  return true;
+}
+
 ServePlan DescribeProgram(const v1::Program& program) {
   const program::Traits traits = program::TraitsOf(program);
   ServePlan serve;
   serve.vocabulary_size = program.vocabulary_size();
-  // Pages hold what follows from their ids alone, and nothing lies outside of them.
-  serve.share_prefixes = !traits.states && !traits.source && !traits.whole_sequences;
+  serve.share_prefixes = SharesPrefixes(program) && !traits.whole_sequences;
   serve.draws = traits.draws;
   serve.whole_sequences = traits.whole_sequences;
   if (program.has_start_id()) serve.start_id = program.start_id();

@@ -17,6 +17,10 @@ std::vector<Device> UsableDevices(const std::vector<Member>& members, const v1::
 std::vector<std::string> UnusableMembers(const std::vector<Member>& members,
                                          const v1::Program& program);
 
+// False if sequences can't share beginnings: some memory of the program is not in pages, or pages
+// hold other keys in longer prompts.
+bool SharesPrefixes(const v1::Program& program);
+
 // What the scheduler must know of the program: all but the epoch, the stages and the limits.
 ServePlan DescribeProgram(const v1::Program& program);
 

@@ -83,6 +83,14 @@ Value ProgramBuilder::Embed(std::string_view name, WeightRef table, v1::Embed::S
   return Result(operation, weights_.Columns(table), v1::ROW_KIND_TOKEN);
 }
 
+Value ProgramBuilder::EmbedPositions(std::string_view name, WeightRef table, std::uint32_t offset) {
+  const Value y = Embed(name, table, v1::Embed::SOURCE_POSITION);
+  block_->mutable_operations(block_->operations_size() - 1)
+      ->mutable_embed()
+      ->set_position_offset(offset);
+  return y;
+}
+
 Value ProgramBuilder::AddLinear(std::string_view name, Value x, WeightRef matrix,
                                 std::optional<WeightRef> bias,
                                 std::optional<std::uint32_t> kv_heads) {
@@ -108,32 +116,41 @@ Value ProgramBuilder::LinearOfHeads(std::string_view name, Value x, WeightRef ma
   return AddLinear(name, x, matrix, bias, kv_heads);
 }
 
-Value ProgramBuilder::AddNorm(std::string_view name, Value x, v1::Norm::Kind kind, float epsilon,
-                              WeightRef gain, std::optional<WeightRef> bias, std::uint32_t groups) {
+Value ProgramBuilder::Norm(std::string_view name, Value x, v1::Norm::Kind kind, float epsilon,
+                           std::optional<WeightRef> gain, std::optional<WeightRef> bias,
+                           std::uint32_t groups) {
   v1::Operation* operation = NewOperation(name, {x});
   v1::Norm* norm = operation->mutable_norm();
   norm->set_kind(kind);
   norm->set_epsilon(epsilon);
   norm->set_groups(groups);
-  norm->set_gain(gain);
+  if (gain) norm->set_gain(*gain);
   if (bias) norm->set_bias(*bias);
   return Result(operation, x.width, x.rows);
 }
 
 Value ProgramBuilder::RmsNorm(std::string_view name, Value x, float epsilon, WeightRef gain,
                               std::uint32_t groups) {
-  return AddNorm(name, x, v1::Norm::KIND_RMS, epsilon, gain, {}, groups);
+  return Norm(name, x, v1::Norm::KIND_RMS, epsilon, gain, {}, groups);
 }
 
 Value ProgramBuilder::LayerNorm(std::string_view name, Value x, float epsilon, WeightRef gain,
                                 std::optional<WeightRef> bias) {
-  return AddNorm(name, x, v1::Norm::KIND_LAYER, epsilon, gain, bias, 1);
+  return Norm(name, x, v1::Norm::KIND_LAYER, epsilon, gain, bias, 1);
 }
 
 RopeWeights ProgramBuilder::KeepRotation(std::string_view name, v1::Rope::Style style,
                                          const Rotation& rotation) {
-  return {style, weights_.Constant(name, rotation.frequencies),
-          static_cast<std::uint32_t>(2 * rotation.frequencies.size()), rotation.magnitude};
+  RopeWeights rope{style, weights_.Constant(name, rotation.frequencies),
+                   static_cast<std::uint32_t>(2 * rotation.frequencies.size())};
+  rope.magnitude = rotation.magnitude;
+  if (!rotation.long_frequencies.empty()) {
+    rope.long_frequencies =
+        weights_.Constant(std::string(name) + "_long", rotation.long_frequencies,
+                          rotation.long_frequencies.size() / rotation.frequencies.size());
+    rope.long_from = rotation.long_from;
+  }
+  return rope;
 }
 
 Value ProgramBuilder::Rope(std::string_view name, Value x, std::uint32_t heads,
@@ -147,6 +164,8 @@ Value ProgramBuilder::Rope(std::string_view name, Value x, std::uint32_t heads,
   turn->set_first(rope.first);
   turn->set_frequencies(rope.frequencies);
   turn->set_magnitude(rope.magnitude);
+  if (rope.long_frequencies) turn->set_long_frequencies(*rope.long_frequencies);
+  turn->set_long_from(rope.long_from);
   return Result(operation, x.width, x.rows);
 }
 
@@ -171,6 +190,7 @@ Value ProgramBuilder::Attention(std::string_view name, Value q, Value k, Value v
   attention->set_scale(spec.scale);
   attention->set_soft_cap(spec.soft_cap);
   if (spec.sinks) attention->set_sinks(*spec.sinks);
+  if (spec.slopes) attention->set_slopes(*spec.slopes);
   if (spec.buckets) attention->set_bucket_bias(spec.buckets->bias);
   if (spec.buckets) attention->set_bucket_ids(spec.buckets->ids);
   attention->set_appends(true);

@@ -28,6 +28,8 @@ struct RopeWeights {
   std::uint32_t dims = 0;  // how many numbers of a head are turned
   float magnitude = 1;
   std::uint32_t first = 0;  // the first of them
+  std::optional<WeightRef> long_frequencies = {};
+  std::uint32_t long_from = 0;
 };
 
 // Biases by relative position: [buckets, heads], and the bucket of each distance.
@@ -48,6 +50,7 @@ struct AttentionSpec {
   v1::Attention::Sees sees = v1::Attention::SEES_CAUSAL;
   std::optional<Buckets> buckets = {};
   std::optional<WeightRef> sinks = {};
+  std::optional<WeightRef> slopes = {};  // [heads]: ALiBi
 };
 
 // A mixture of experts: how rows are routed, and what the experts are.
@@ -99,6 +102,8 @@ class ProgramBuilder {
   void Answer(std::string_view name, Value value, v1::ResultKind kind);
 
   Value Embed(std::string_view name, WeightRef table, v1::Embed::Source source);
+  // Learned positions: position p is row p + offset of the table.
+  Value EmbedPositions(std::string_view name, WeightRef table, std::uint32_t offset);
   Value Linear(std::string_view name, Value x, WeightRef matrix,
                std::optional<WeightRef> bias = {});
   // The matrix behind an attention: its segments follow the key-value heads.
@@ -109,6 +114,10 @@ class ProgramBuilder {
                 std::uint32_t groups = 1);
   Value LayerNorm(std::string_view name, Value x, float epsilon, WeightRef gain,
                   std::optional<WeightRef> bias);
+  // Any norm; `groups` as above, where a gain may be [x.width], too: one of its own for each.
+  Value Norm(std::string_view name, Value x, v1::Norm::Kind kind, float epsilon,
+             std::optional<WeightRef> gain, std::optional<WeightRef> bias,
+             std::uint32_t groups = 1);
   Value Rope(std::string_view name, Value x, std::uint32_t heads, const RopeWeights& rope);
   // Makes the layer's cache, too; its encoding is still open.
   Value Attention(std::string_view name, Value q, Value k, Value v, const AttentionSpec& spec);
@@ -169,8 +178,6 @@ class ProgramBuilder {
   Value Result(v1::Operation* operation, std::uint32_t width, v1::RowKind rows);
   Value AddLinear(std::string_view name, Value x, WeightRef matrix, std::optional<WeightRef> bias,
                   std::optional<std::uint32_t> kv_heads);
-  Value AddNorm(std::string_view name, Value x, v1::Norm::Kind kind, float epsilon, WeightRef gain,
-                std::optional<WeightRef> bias, std::uint32_t groups);
   Value AddArithmetic(std::string_view name, std::initializer_list<Value> inputs,
                       v1::Arithmetic::Kind kind, float scalar);
 

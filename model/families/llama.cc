@@ -80,18 +80,6 @@ void ReadHeads(Fields* f, Config* config) {
   }
 }
 
-// The number of dimensions of a head that are turned.
-std::uint32_t ReadRotatedDims(Fields* f, const Config& config) {
-  std::uint32_t dims = f->Count({"rope.dimension_count", ""}, 1, kMostHeadDim, config.key_dim);
-  const double part = f->Real({"", "partial_rotary_factor"}, 0, 1, 1);
-  if (part != 1) dims = static_cast<std::uint32_t>(config.key_dim * part);
-  if (dims == 0 || dims % 2 != 0 || dims > config.key_dim) {
-    f->Refuse(Invalid(dims, " dimensions of each head would be rotated, of ", config.key_dim,
-                      "; it must be an even number"));
-  }
-  return dims;
-}
-
 // Which layers see only a window, and how far. GGUF files of these families have none.
 void ReadWindows(Fields* f, const Variant& variant, Config* config) {
   config->windows.assign(config->layers, 0);
@@ -144,7 +132,7 @@ Config ReadConfig(Fields* f, const Variant& variant, Compilation* c) {
   config.tied =
       c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, variant.tied) : !c->weights.Has(kGgufHead);
   config.function = ReadFunction(f, {"", "hidden_act"}, "silu");
-  const std::uint32_t dims = ReadRotatedDims(f, config);
+  const std::uint32_t dims = ReadRotatedDims(f, "partial_rotary_factor", config.key_dim, 1);
   config.rotation = ReadRotation(f, "full_attention", dims, variant.rope_base, c->trained_context);
   ReadWindows(f, variant, &config);
   ReadRotatedLayers(f, variant, &config);

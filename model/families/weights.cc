@@ -1,9 +1,11 @@
 #include "model/families/weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
+#include "common/check.h"
 #include "kernels/encodings/encoding.h"
 #include "model/families/float_weights.h"
 #include "model/files/quote.h"
@@ -27,6 +29,23 @@ Status WrongShape(const files::Tensor& tensor, std::span<const std::uint64_t> ne
   return Invalid("tensor ", files::Quote(tensor.name), " has the shape ",
                  files::ShapeText(tensor.shape), ", and the model's description needs ",
                  files::ShapeText(needed));
+}
+
+std::string Text(const RowRange& rows) {
+  std::string text = std::to_string(rows.first) + "+" + std::to_string(rows.count);
+  if (rows.run != 0) {
+    text += " by " + std::to_string(rows.run) + " of " + std::to_string(rows.stride);
+  }
+  return text;
+}
+
+// Calls `copy` with the first row and the number of rows of each run.
+template <typename Copy>
+void ForEachRun(const RowRange& rows, const Copy& copy) {
+  if (rows.run == 0) return copy(rows.first, rows.count);
+  for (std::uint32_t done = 0; done < rows.count; done += rows.run) {
+    copy(rows.first + done / rows.run * rows.stride, rows.run);
+  }
 }
 
 // The values of `tensor`, a float one, from `first` on.
@@ -125,8 +144,7 @@ std::uint32_t Weights::CountRows(std::string_view name, std::uint32_t inputs) {
 
 WeightRef Weights::Matrix(std::string_view name, RowRange rows, std::uint32_t inputs,
                           Layout layout) {
-  const std::string key =
-      std::string(name) + " rows " + std::to_string(rows.first) + "+" + std::to_string(rows.count);
+  const std::string key = std::string(name) + " rows " + Text(rows);
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
   const files::Tensor* tensor = Find(name);
   if (tensor == nullptr) return 0;
@@ -147,8 +165,11 @@ WeightRef Weights::Matrix(std::string_view name, RowRange rows, std::uint32_t in
   weight.set_encoding(tensor->encoding);
   weight.add_shape(rows.count);
   weight.add_shape(inputs);
-  return Keep(key, std::move(weight),
-              {tensor, transposed ? Recipe::Kind::kTransposed : Recipe::Kind::kAsStored, rows});
+  CHECK(!transposed || rows.run == 0);
+  const Recipe::Kind kind = transposed      ? Recipe::Kind::kTransposed
+                            : rows.run != 0 ? Recipe::Kind::kRuns
+                                            : Recipe::Kind::kAsStored;
+  return Keep(key, std::move(weight), {tensor, kind, rows, 0});
 }
 
 const files::Tensor* Weights::Find(std::string_view name, std::vector<std::uint64_t> shape) {
@@ -280,14 +301,24 @@ WeightRef Weights::Table(std::string_view name, std::uint32_t rows, RowRange col
 }
 
 WeightRef Weights::Vector(std::string_view name, RowRange range, float added) {
-  const std::string key = std::string(name) + " values " + std::to_string(range.first) + "+" +
-                          std::to_string(range.count) + " added " + std::to_string(added);
+  const std::uint64_t shape[] = {range.total};
+  return Numbers(name, shape, range, added);
+}
+
+WeightRef Weights::Flattened(std::string_view name, std::uint32_t rows, std::uint32_t columns) {
+  const std::uint64_t shape[] = {rows, columns};
+  return Numbers(name, shape, AllRows(rows * columns), 0);
+}
+
+WeightRef Weights::Numbers(std::string_view name, std::span<const std::uint64_t> shape,
+                           RowRange range, float added) {
+  const std::string key =
+      std::string(name) + " values " + Text(range) + " added " + std::to_string(added);
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
   const files::Tensor* tensor = Find(name);
   if (tensor == nullptr) return 0;
-  const std::uint64_t needed[] = {range.total};
-  if (tensor->shape != std::vector<std::uint64_t>(std::begin(needed), std::end(needed))) {
-    Refuse(WrongShape(*tensor, needed));
+  if (!std::equal(tensor->shape.begin(), tensor->shape.end(), shape.begin(), shape.end())) {
+    Refuse(WrongShape(*tensor, shape));
     return 0;
   }
   if (!IsFloat(tensor->encoding)) {
@@ -299,18 +330,20 @@ WeightRef Weights::Vector(std::string_view name, RowRange range, float added) {
   weight.set_name(tensor->name);
   weight.set_encoding(v1::ENCODING_F32);
   weight.add_shape(range.count);
-  const bool as_stored = tensor->encoding == v1::ENCODING_F32 && added == 0;
+  const bool as_stored = tensor->encoding == v1::ENCODING_F32 && added == 0 && range.run == 0;
   return Keep(key, std::move(weight),
               {tensor, as_stored ? Recipe::Kind::kAsStored : Recipe::Kind::kWidened, range, added});
 }
 
-WeightRef Weights::Constant(std::string_view name, const std::vector<float>& values) {
+WeightRef Weights::Constant(std::string_view name, const std::vector<float>& values,
+                            std::size_t rows) {
   const std::string key = "constant " + std::string(name);
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
   v1::Weight weight;
   weight.set_name(std::string(name));
   weight.set_encoding(v1::ENCODING_F32);
-  weight.add_shape(values.size());
+  if (rows > 1) weight.add_shape(rows);
+  weight.add_shape(values.size() / rows);
   weight.set_data(values.data(), values.size() * sizeof(float));
   return Keep(key, std::move(weight), {});
 }
@@ -370,17 +403,28 @@ std::span<const std::byte> MakeBytes(const Weights::Recipe& recipe, std::vector<
   if (recipe.kind == Weights::Recipe::Kind::kAsStored) {
     return tensor.bytes.subspan(rows.first * size, rows.count * size);
   }
+  if (recipe.kind == Weights::Recipe::Kind::kRuns) {
+    owned->reserve(rows.count * size);
+    ForEachRun(rows, [&](std::uint32_t first, std::uint32_t count) {
+      const auto run = tensor.bytes.subspan(first * size, count * size);
+      owned->insert(owned->end(), run.begin(), run.end());
+    });
+    return *owned;
+  }
   if (recipe.kind == Weights::Recipe::Kind::kWidened) {
     std::vector<float> values;
     if (recipe.step == 1) {
-      values = Decode(tensor, rows.first, rows.count);
+      values.reserve(rows.count);
+      ForEachRun(rows, [&](std::uint32_t first, std::uint32_t count) {
+        for (const float value : Decode(tensor, first, count))
+          values.push_back(value + recipe.added);
+      });
     } else {
       const std::vector<float> all = Decode(tensor, 0, rows.total);
       for (std::size_t i = rows.first; values.size() < rows.count; i += recipe.step) {
-        values.push_back(all[i]);
+        values.push_back(all[i] + recipe.added);
       }
     }
-    for (float& value : values) value += recipe.added;
     owned->resize(values.size() * sizeof(float));
     std::memcpy(owned->data(), values.data(), owned->size());
     return *owned;

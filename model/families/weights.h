@@ -25,11 +25,14 @@ enum class Layout : std::uint8_t {
   kInputsByOutputs,  // GPT-2's "Conv1D": transposed when it is read
 };
 
-// Consecutive outputs of a matrix of `total` (one part of a fused one).
+// `count` outputs of a matrix of `total` (one part of a fused one): consecutive ones from `first`,
+// or runs of `run` consecutive ones, each beginning `stride` after the one before.
 struct RowRange {
   std::uint32_t first = 0;
   std::uint32_t count = 0;
   std::uint32_t total = 0;
+  std::uint32_t run = 0;  // 0: one run
+  std::uint32_t stride = 0;
 };
 inline RowRange AllRows(std::uint32_t count) { return {0, count, count}; }
 
@@ -92,12 +95,16 @@ class Weights {
   // value.
   WeightRef Vector(std::string_view name, RowRange range, float added = 0);
 
+  // A vector [rows * columns] of F32 of a tensor [rows, columns].
+  WeightRef Flattened(std::string_view name, std::uint32_t rows, std::uint32_t columns);
+
   // Numbers in F32 made from the float tensor `name` of [rows, columns] (0 columns: a vector),
   // where the tensor may have further dimensions of 1.
   WeightRef Floats(std::string_view name, std::uint32_t rows, std::uint32_t columns, Made made);
 
-  // Small constants that the compiler has made; they travel inside of the program.
-  WeightRef Constant(std::string_view name, const std::vector<float>& values);
+  // Small constants that the compiler has made; they travel inside of the program. A vector, or a
+  // matrix of `rows`.
+  WeightRef Constant(std::string_view name, const std::vector<float>& values, std::size_t rows = 1);
 
   // The values of the vector `name` themselves, for compilers that compute with them.
   std::vector<float> Read(std::string_view name, std::uint32_t size);
@@ -123,6 +130,7 @@ class Weights {
     const files::Tensor* tensor = nullptr;  // nullptr: a constant, its bytes are in the weight
     enum class Kind : std::uint8_t {
       kAsStored,
+      kRuns,
       kWidened,
       kTransposed,
       kTransposedStack,
@@ -148,6 +156,8 @@ class Weights {
   WeightRef KeepAs(const std::string& key, v1::Encoding encoding,
                    std::initializer_list<std::uint64_t> shape, const Recipe& recipe);
   WeightRef Keep(const std::string& key, v1::Weight weight, const Recipe& recipe);
+  WeightRef Numbers(std::string_view name, std::span<const std::uint64_t> shape, RowRange range,
+                    float added);
 
   const files::TensorIndex& tensors_;
   std::vector<v1::Weight> weights_;

@@ -136,6 +136,7 @@ class Printer {
              << op.rope().heads() << " heads of " << op.rope().head_dim() << ", "
              << op.rope().dims() << " turn";
         if (op.rope().first() > 0) text << " from " << op.rope().first();
+        if (op.rope().long_from() > 0) text << ", others beyond " << op.rope().long_from();
         break;
       case v1::Operation::kAttention:
         text << AttentionText(op.attention());

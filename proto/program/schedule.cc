@@ -251,8 +251,15 @@ class Builder {
   // Ropes with the same frequencies and magnitude turn by the same angles: one table for all.
   std::uint32_t AnglesFor(std::uint32_t b, std::uint32_t i, v1::RowKind rows) {
     const v1::Rope& rope = OperationAt(b, i).rope();
-    const std::string& hash = program_.weights(static_cast<int>(rope.frequencies())).sha256();
-    const AnglesKey key{hash, rope.dims(), std::bit_cast<std::uint32_t>(rope.magnitude()), rows};
+    const auto hash = [this](std::uint32_t weight) {
+      return program_.weights(static_cast<int>(weight)).sha256();
+    };
+    const AnglesKey key{hash(rope.frequencies()),
+                        rope.has_long_frequencies() ? hash(rope.long_frequencies()) : "",
+                        rope.long_from(),
+                        rope.dims(),
+                        std::bit_cast<std::uint32_t>(rope.magnitude()),
+                        rows};
     auto found = angles_.find(key);
     if (found == angles_.end()) {
       const std::uint32_t tensor =
@@ -310,7 +317,9 @@ class Builder {
     }
   }
 
-  using AnglesKey = std::tuple<std::string, std::uint32_t, std::uint32_t, v1::RowKind>;
+  // Frequencies, long ones, where these begin, dims, magnitude, rows.
+  using AnglesKey = std::tuple<std::string, std::string, std::uint32_t, std::uint32_t,
+                               std::uint32_t, v1::RowKind>;
 
   const v1::Program& program_;
   Schedule schedule_;

@@ -91,6 +91,17 @@ Status CheckNorm(const Site& site) {
   return {};
 }
 
+// A vector for all long sequences, or a row for each length.
+Status LongFrequencies(const Site& site, const v1::Rope& rope) {
+  ASSIGN_OR_RETURN(const v1::Weight* weight,
+                   WeightAt(site, "long_frequencies", rope.long_frequencies()));
+  if (weight->shape_size() == 2 && weight->shape(1) == rope.dims() / 2 &&
+      weight->encoding() == v1::ENCODING_F32) {
+    return {};
+  }
+  return Vector(site, "long_frequencies", rope.long_frequencies(), rope.dims() / 2);
+}
+
 Status CheckRope(const Site& site) {
   const v1::Rope& rope = site.op.rope();
   RETURN_IF_ERROR(SameShapes(site, 1));
@@ -110,7 +121,12 @@ Status CheckRope(const Site& site) {
                    " leaves room for ", rope.dims(), " dims");
   }
   RETURN_IF_ERROR(Positive("magnitude", rope.magnitude()));
-  if (rope.has_long_frequencies() || rope.long_from() != 0) return NotRun("long_frequencies");
+  if (rope.has_long_frequencies() != (rope.long_from() != 0)) {
+    return Invalid("long_frequencies and long_from need each other");
+  }
+  if (rope.has_long_frequencies()) {
+    RETURN_IF_ERROR(LongFrequencies(site, rope));
+  }
   if (rope.sections_size() != 0) return NotRun("several positions (sections)");
   return Vector(site, "frequencies", rope.frequencies(), rope.dims() / 2);
 }

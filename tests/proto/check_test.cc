@@ -421,8 +421,22 @@ TEST(CheckProgram, RefusesLiesOfTheOthers) {
       {"no magnitude", [=](auto& p) { rope(p).set_magnitude(0); }, "layer.0/k_rope: ", "magnitude"},
       {"frequencies of another length", [=](auto& p) { rope(p).set_dims(8); },
        "layer.0/k_rope: ", "frequencies"},
-      {"long frequencies", [=](auto& p) { rope(p).set_long_frequencies(0); },
-       "layer.0/k_rope: ", "not run"},
+      {"long frequencies without a length", [=](auto& p) { rope(p).set_long_frequencies(0); },
+       "layer.0/k_rope: ", "need each other"},
+      {"a length without long frequencies", [=](auto& p) { rope(p).set_long_from(8); },
+       "layer.0/k_rope: ", "need each other"},
+      {"long frequencies of another shape",
+       [=](auto& p) {
+         rope(p).set_long_frequencies(0);
+         rope(p).set_long_from(8);
+       },
+       "layer.0/k_rope: ", "long_frequencies has the shape"},
+      {"long frequencies that are no weight",
+       [=](auto& p) {
+         rope(p).set_long_frequencies(1000000);
+         rope(p).set_long_from(8);
+       },
+       "layer.0/k_rope: ", "long_frequencies is weight 1000000"},
       {"sections", [=](auto& p) { rope(p).add_sections(4); }, "layer.0/k_rope: ", "not run"},
       {"a table too short", [](auto& p) { p.set_vocabulary_size(51); },
        "embed/ids: ", "50 entries, needs 51"},

@@ -40,6 +40,8 @@ struct SmallModel {
   bool expert_gates = true;
   v1::Norm::Kind norm = v1::Norm::KIND_RMS;
   v1::Rope::Style rope = v1::Rope::STYLE_HALF;
+  std::uint32_t long_from = 0;  // 0, or the length beyond which other frequencies turn
+  std::uint32_t long_rows = 1;  // how many lengths have frequencies of their own
   unsigned seed = 1;
 };
 
@@ -217,6 +219,10 @@ class SmallProgramBuilder {
     rope.set_dims(model_.head_dim / 2);
     rope.set_frequencies(frequencies);
     rope.set_magnitude(1);
+    if (model_.long_from != 0) {
+      rope.set_long_from(model_.long_from);
+      rope.set_long_frequencies(long_frequencies_);
+    }
     return last_;
   }
 
@@ -269,7 +275,10 @@ class SmallProgramBuilder {
     cache.mutable_key_value()->set_key_dim(model_.head_dim);
     cache.mutable_key_value()->set_value_dim(model_.head_dim);
     cache.mutable_key_value()->set_encoding(model_.cache_encoding);
-    if (layer == 0) frequencies_ = Frequencies();
+    if (layer == 0) frequencies_ = Frequencies("frequencies", 1000, 1);
+    if (layer == 0 && model_.long_from != 0) {
+      long_frequencies_ = Frequencies("long_frequencies", 3000, model_.long_rows);
+    }
     const std::uint32_t hidden = Enter();
     const std::uint32_t q_width = model_.heads * model_.head_dim;
     const std::uint32_t kv_width = model_.kv_heads * model_.head_dim;
@@ -361,14 +370,18 @@ class SmallProgramBuilder {
     *Add("experts", {m, logits}, model_.width).mutable_moe() = moe;
   }
 
-  std::uint32_t Frequencies() {
-    std::vector<std::byte> bytes(model_.head_dim / 4 * sizeof(float));
-    for (std::uint32_t i = 0; i < model_.head_dim / 4; ++i) {
-      const float f = static_cast<float>(std::pow(1000.0, -4.0 * i / model_.head_dim));
+  // The base of each row is twice that of the row before.
+  std::uint32_t Frequencies(const std::string& name, double base, std::uint32_t rows) {
+    const std::uint32_t pairs = model_.head_dim / 4;
+    std::vector<std::byte> bytes(std::size_t{rows} * pairs * sizeof(float));
+    for (std::uint32_t i = 0; i < rows * pairs; ++i) {
+      const double own = base * std::pow(2.0, i / pairs);
+      const float f = static_cast<float>(std::pow(own, -4.0 * (i % pairs) / model_.head_dim));
       std::memcpy(bytes.data() + i * sizeof(float), &f, sizeof(f));
     }
-    const std::uint32_t index =
-        AddWeight("frequencies", v1::ENCODING_F32, {model_.head_dim / 4}, bytes);
+    std::vector<std::uint64_t> shape = {pairs};
+    if (rows > 1) shape.insert(shape.begin(), rows);
+    const std::uint32_t index = AddWeight(name, v1::ENCODING_F32, shape, bytes);
     made_.program.mutable_weights(static_cast<int>(index))
         ->set_data(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
     return index;
@@ -402,6 +415,7 @@ class SmallProgramBuilder {
   v1::Block* block_ = nullptr;
   std::uint32_t table_ = 0;
   std::uint32_t frequencies_ = 0;
+  std::uint32_t long_frequencies_ = 0;
   std::uint32_t stream_ = 0;
   std::uint32_t last_ = 0;
 };

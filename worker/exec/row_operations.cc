@@ -109,20 +109,36 @@ class AnglesOperation final : public RowOperation {
       : y_(binder.Output(node)), rows_(binder.OutputRows(node)) {
     const v1::Rope& rope = binder.OperationOf(node).rope();
     frequencies_ = binder.weights.vector(rope.frequencies()).numbers();
+    long_frequencies_ = binder.Numbers(rope.has_long_frequencies(), rope.long_frequencies());
+    if (rope.has_long_frequencies()) {
+      const v1::Weight& table = binder.program.weights(static_cast<int>(rope.long_frequencies()));
+      long_lengths_ = table.shape_size() == 2 ? table.shape(0) : 1;
+    }
+    long_from_ = rope.long_from();
     magnitude_ = rope.magnitude();
   }
 
   void Run(const StepContext& step, std::uint32_t row, std::size_t, std::size_t) const override {
     // A row of the table is all cosines, then all sines; its width counts pairs.
-    kernels::RopeAngles(PlacesOf(step, rows_)[row].position, frequencies_, y_.width, magnitude_,
-                        y_.row(row), y_.row(row) + y_.width);
+    const Row& r = PlacesOf(step, rows_)[row];
+    kernels::RopeAngles(r.position, FrequenciesOf(r), y_.width, magnitude_, y_.row(row),
+                        y_.row(row) + y_.width);
   }
   std::size_t width() const override { return 2 * y_.width; }
 
  private:
+  const float* FrequenciesOf(const Row& row) const {
+    if (long_frequencies_ == nullptr || row.length <= long_from_) return frequencies_;
+    const std::uint64_t beyond = std::uint64_t{row.length} - long_from_ - 1;
+    return long_frequencies_ + std::min(beyond, long_lengths_ - 1) * y_.width;
+  }
+
   RowsView y_;
   v1::RowKind rows_;
   const float* frequencies_;
+  const float* long_frequencies_;   // nullptr: none
+  std::uint64_t long_lengths_ = 1;  // a row for each length; the last for all that are longer
+  std::uint32_t long_from_;
   float magnitude_;
 };
 

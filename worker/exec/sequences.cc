@@ -305,13 +305,15 @@ void Sequences::TakeOver(const v1::Span& span) {
   for (int i = 0; i < span.ids_size(); ++i, ++position) {
     sequence.ids[position] = span.ids(i);
     const std::uint32_t type = span.types_size() > 0 ? span.types(i) : 0;
-    rows_.push_back({span.sequence(), position, span.ids(i), type, sequence.pages.data(), end});
+    const std::uint32_t length = std::max(sequence.prompt_ids, position + 1);
+    rows_.push_back(
+        {span.sequence(), position, span.ids(i), type, length, end, sequence.pages.data()});
   }
   if (traits_.source) {
     std::uint32_t place = 0;
     for (const std::uint32_t id : span.source_ids()) {
-      sources_.push_back(
-          {span.sequence(), place++, id, 0, sequence.pages.data(), sequence.source_length});
+      sources_.push_back({span.sequence(), place++, id, 0, sequence.source_length,
+                          sequence.source_length, sequence.pages.data()});
     }
   }
   for (const v1::Output& output : span.outputs()) {

@@ -20,11 +20,14 @@ struct Row {
   std::uint32_t position = 0;
   std::uint32_t id = 0;
   std::uint32_t type = 0;
+  // Of the sequence as this row sees it: the prompt's length, or its own position's where the
+  // answer has grown longer. The same however the prompt is cut into steps.
+  std::uint32_t length = 0;
+  // One past the last position of the span, or of the source.
+  std::uint32_t end = 0;
   // The sequence's pages: page p holds the positions from p * page_positions on, of the tokens and
   // (in cross caches) of the source.
   std::byte* const* pages = nullptr;
-  // One past the last position of the span, or of the source.
-  std::uint32_t end = 0;
 };
 
 // The rows of one sequence in a step.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 #include "tests/model/files/file_helpers.h"
@@ -66,7 +67,7 @@ TEST(Rotation, IsReadFromEveryFormOfConfigJson) {
       {R"({"rope_scaling":{"type":"linear","factor":2}})", 0.05, 1, 0},
       {R"({"rope_scaling":{"rope_type":"linear","type":"other","factor":2}})", 0.05, 1, 0},
       {R"({"rope_scaling":{"rope_type":"default"}})", 0.1, 1, 0},
-      {R"({"rope_scaling":{"type":"dynamic","factor":2}})", 0.1, 1, 64},
+      {R"({"rope_scaling":{"type":"dynamic","factor":2}})", 0.1, 1, 128},
       {R"({"rope_scaling":{"type":"yarn","factor":4}})", 0.0625, 1.138629436, 0},
       {R"({"rope_scaling":{"type":"yarn","factor":1,"attention_factor":0.5}})", 0.1, 0.5, 0},
       {R"({"rope_scaling":{"type":"yarn","factor":1,"mscale":2,"mscale_all_dim":1}})", 0.1, 1, 0},
@@ -86,13 +87,61 @@ TEST(Rotation, IsReadFromEveryFormOfConfigJson) {
   }
 }
 
+// The magnitude by the paper (https://arxiv.org/abs/2402.13753): sqrt(1 + ln(stretch) /
+// ln(original)).
+TEST(Rotation, IsAnotherInLongSequences) {
+  const char* const configs[] = {
+      R"({"rope_scaling":{"type":"longrope","short_factor":[1,2,1,1],"long_factor":[1,4,1,1]},)"
+      R"("original_max_position_embeddings":16})",
+      R"({"rope_parameters":{"rope_type":"longrope","short_factor":[1,2,1,1],)"
+      R"("long_factor":[1,4,1,1],"original_max_position_embeddings":16}})"};
+  for (const char* config : configs) {
+    const files::ModelFiles files = files::FilesOfHf(config, {});
+    Fields fields(files, "", "");
+    const Rotation rotation = ReadRotation(&fields, "full_attention", 8, 10000, 64);
+    ASSERT_TRUE(fields.status().ok()) << config << ": " << fields.status().message();
+    EXPECT_EQ(rotation.long_from, 16u);
+    EXPECT_NEAR(rotation.frequencies[1], 0.05, 1e-8);
+    ASSERT_EQ(rotation.long_frequencies.size(), 4u);
+    EXPECT_NEAR(rotation.long_frequencies[1], 0.025, 1e-8);
+    EXPECT_NEAR(rotation.magnitude, std::sqrt(1.5), 1e-6);
+  }
+}
+
+// At 96 positions s = 2 * 96 / 64 - 1 = 2: frequency i becomes smaller by 2^(-2i / 6).
+TEST(Rotation, GrowsWithTheLength) {
+  const files::ModelFiles files =
+      files::FilesOfHf(R"({"rope_scaling":{"type":"dynamic","factor":2}})", {});
+  Fields fields(files, "", "");
+  const Rotation rotation = ReadRotation(&fields, "full_attention", 8, 10000, 64);
+  ASSERT_TRUE(fields.status().ok()) << fields.status().message();
+  EXPECT_EQ(rotation.long_from, 64u);
+  EXPECT_EQ(rotation.most_positions, 128u);
+  ASSERT_EQ(rotation.long_frequencies.size(), 64u * 4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const double grown =
+        std::pow(10, -static_cast<double>(i)) * std::pow(2, -2.0 * static_cast<double>(i) / 6);
+    EXPECT_NEAR(rotation.long_frequencies[(96 - 65) * 4 + i] / grown, 1, 1e-6) << i;
+  }
+}
+
 TEST(Rotation, IsRefusedWithWrongNumbers) {
   const std::pair<const char*, const char*> wrong[] = {
       {R"({"rope_theta":0})", "'rope_theta' is 0, and must be a number above 1"},
       {R"({"rope_theta":1e300})", "must be a number above 1 to 1e+15"},
       {R"({"rope_theta":"x"})", "'rope_theta' is 'x'"},
-      {R"({"rope_scaling":{"type":"longrope"}})", "rotary scaling 'longrope'; known: linear"},
+      {R"({"rope_scaling":{"type":"weird"}})", "rotary scaling 'weird'; known: linear"},
+      {R"({"rope_scaling":{"type":"longrope"}})", "'rope_scaling.short_factor' is missing"},
+      {R"({"rope_scaling":{"type":"longrope","short_factor":[1,1,1],"long_factor":[1,1,1,1]}})",
+       "LongRoPE's factors must be 4 numbers above 0"},
+      {R"({"rope_scaling":{"type":"longrope","short_factor":[1,1,1,0],"long_factor":[1,1,1,1]}})",
+       "LongRoPE's factors must be 4 numbers above 0"},
+      {R"({"rope_scaling":{"type":"longrope","short_factor":"x","long_factor":[1,1,1,1]}})",
+       "'rope_scaling.short_factor' must be a list of numbers"},
       {R"({"rope_scaling":{"type":3}})", "'rope_scaling.type' is 3, and must be a text"},
+      {R"({"rope_scaling":{"type":"longrope","short_mscale":1.5,"long_mscale":2}})",
+       "'rope_scaling.short_mscale': it must be the same as long_mscale"},
+      {R"({"rope_scaling":{"type":"dynamic"}})", "'rope_scaling.factor' is missing"},
       {R"({"rope_scaling":{"type":"linear"}})", "'rope_scaling.factor' is missing"},
       {R"({"rope_scaling":{"type":"linear","factor":0}})", "'rope_scaling.factor' is 0"},
       {R"({"rope_scaling":{"type":"linear","factor":-1}})", "'rope_scaling.factor' is -1"},

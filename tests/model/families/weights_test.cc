@@ -68,6 +68,24 @@ TEST_F(WeightsTest, AreTheFilesOwnBytesWherePossible) {
   EXPECT_EQ(weights.Columns(some), 2u);
 }
 
+TEST_F(WeightsTest, AreGatheredFromTheRunsOfAFusedMatrix) {
+  Weights weights(files_.tensors);
+  // Of three rows, or values, the first and the last.
+  const RowRange runs = {0, 2, 3, 1, 2};
+  EXPECT_THAT(Make<float>(weights, weights.Matrix("matrix", runs, 2)), ElementsAre(1, 2, 5, 6));
+  EXPECT_THAT(Make<float>(weights, weights.Vector("vector", runs)), ElementsAre(1, 3));
+  EXPECT_THAT(Make<float>(weights, weights.Vector("vector", runs, 1)), ElementsAre(2, 4));
+  EXPECT_NE(weights.Matrix("matrix", runs, 2), weights.Matrix("matrix", {0, 2, 3}, 2));
+  ASSERT_TRUE(weights.status().ok()) << weights.status().message();
+}
+
+TEST_F(WeightsTest, AreFlattened) {
+  Weights weights(files_.tensors);
+  const WeightRef ref = weights.Flattened("matrix", 3, 2);
+  EXPECT_THAT(weights.all()[ref].shape(), ElementsAre(6));
+  EXPECT_THAT(Make<float>(weights, ref), ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
 TEST_F(WeightsTest, AreTransposedFromInputsByOutputs) {
   Weights weights(files_.tensors);
   const WeightRef all = weights.Matrix("matrix", AllRows(2), 3, Layout::kInputsByOutputs);
@@ -146,6 +164,7 @@ TEST_F(WeightsTest, AreRefusedByName) {
        "'matrix' has the shape [3, 2], and the model's description needs [2, 3]"},
       {[](Weights* w) { w->Matrix("vector", AllRows(3), 1); }, "'vector' has the shape [3]"},
       {[](Weights* w) { w->Vector("vector", AllRows(4)); }, "needs [4]"},
+      {[](Weights* w) { w->Flattened("matrix", 2, 3); }, "needs [2, 3]"},
       {[](Weights* w) { w->Vector("mask", AllRows(2)); }, "'mask' is of the type I8"},
       {[](Weights* w) { w->Vector("quantized", AllRows(32)); },
        "'quantized' is stored as Q4_0, and norms"},

@@ -23,6 +23,7 @@ using bramble::testing::SmallProgram;
 using testing::AddSpan;
 using testing::LogitsOf;
 using testing::MakeExecutor;
+using testing::RunParts;
 using testing::SmallLimits;
 using testing::SomeIds;
 
@@ -84,7 +85,7 @@ std::vector<Case> ExpertCases() {
 }
 
 std::vector<Case> Cases() {
-  std::vector<Case> cases(8);
+  std::vector<Case> cases(10);
   cases[0] = {"f32", {}, 2e-5};
   cases[1] = {"f32 with biases, layer norms, learned positions", {}, 2e-5};
   cases[1].model.biases = true;
@@ -110,32 +111,67 @@ std::vector<Case> Cases() {
   cases[7].model.heads = 8;
   cases[7].model.kv_heads = 8;
   cases[7].model.head_dim = 8;
+  cases[8] = {"other frequencies in long sequences", {}, 2e-5};
+  cases[8].model.long_from = 30;
+  cases[9] = {"other frequencies for each length", {}, 2e-5};
+  cases[9].model.long_from = 30;
+  cases[9].model.long_rows = 5;
   for (const Case& c : ExpertCases()) cases.push_back(c);
   return cases;
 }
 
-TEST(Executor, ComputesWhatTheProgramSays) {
-  for (const Case& c : Cases()) {
-    const SmallProgram made = MakeSmallProgram(c.model);
-    const std::vector<std::uint32_t> ids = SomeIds(33, c.model.vocabulary);
-    const testing::Matrix expected = testing::Reference(made.program, made.bytes).Logits(ids);
-    const auto executor = MakeExecutor(made.program, made.bytes);
-    ASSERT_NE(executor, nullptr) << c.name;
-    const std::vector<std::string> logits = LogitsOf({executor.get()}, ids, 33);
-    ASSERT_EQ(logits.size(), ids.size());
-    for (std::size_t r = 0; r < ids.size(); ++r) {
-      ASSERT_EQ(logits[r].size(), c.model.vocabulary * sizeof(float));
-      double squares = 0;
-      for (const double x : expected[r]) squares += x * x;
-      const double deviation = std::sqrt(squares / c.model.vocabulary);
-      for (std::size_t i = 0; i < c.model.vocabulary; ++i) {
-        float logit = 0;
-        std::memcpy(&logit, logits[r].data() + i * sizeof(float), sizeof(logit));
-        ASSERT_NEAR(logit, expected[r][i], c.tolerance * deviation)
-            << c.name << ", position " << r << ", id " << i;
-      }
+// `tolerance`: in standard deviations of a row.
+void ExpectNear(const std::vector<std::string>& logits, const testing::Matrix& expected,
+                double tolerance) {
+  ASSERT_EQ(logits.size(), expected.size());
+  for (std::size_t r = 0; r < logits.size(); ++r) {
+    const std::size_t vocabulary = expected[r].size();
+    ASSERT_EQ(logits[r].size(), vocabulary * sizeof(float));
+    double squares = 0;
+    for (const double x : expected[r]) squares += x * x;
+    const double deviation = std::sqrt(squares / static_cast<double>(vocabulary));
+    for (std::size_t i = 0; i < vocabulary; ++i) {
+      float logit = 0;
+      std::memcpy(&logit, logits[r].data() + i * sizeof(float), sizeof(logit));
+      ASSERT_NEAR(logit, expected[r][i], tolerance * deviation) << "position " << r << ", id " << i;
     }
   }
+}
+
+TEST(Executor, ComputesWhatTheProgramSays) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    const SmallProgram made = MakeSmallProgram(c.model);
+    const std::vector<std::uint32_t> ids = SomeIds(33, c.model.vocabulary);
+    const auto executor = MakeExecutor(made.program, made.bytes);
+    ASSERT_NE(executor, nullptr);
+    ExpectNear(LogitsOf({executor.get()}, ids, 33),
+               testing::Reference(made.program, made.bytes).Logits(ids), c.tolerance);
+  }
+}
+
+// A row's frequencies follow the prompt's length, or its own position in a longer answer.
+TEST(Executor, TurnsShortAndLongSequencesByTheirOwnFrequencies) {
+  SmallModel model;
+  const SmallProgram plain = MakeSmallProgram(model);
+  model.long_from = 20;
+  model.long_rows = 3;  // the last is for all lengths beyond
+  const SmallProgram made = MakeSmallProgram(model);
+  const auto executor = MakeExecutor(made.program, made.bytes);
+  const auto other = MakeExecutor(plain.program, plain.bytes);
+  const std::vector<std::uint32_t> ids = SomeIds(24, model.vocabulary);
+  const std::vector<std::uint32_t> prompt(ids.begin(), ids.begin() + 20);
+  EXPECT_EQ(LogitsOf({executor.get()}, prompt, 20), LogitsOf({other.get()}, prompt, 20));
+  // The answer passes the limit.
+  std::vector<std::string> logits = LogitsOf({executor.get()}, prompt, 20);
+  for (std::size_t i = 20; i < ids.size(); ++i) {
+    v1::Step step;
+    AddSpan(step, 0, ids, i, i + 1);
+    std::vector<v1::OutputResult> results;
+    ASSERT_TRUE(RunParts({executor.get()}, step, results).ok());
+    logits.push_back(results[0].logits());
+  }
+  ExpectNear(logits, testing::Reference(made.program, made.bytes).Logits(ids, 20), 2e-5);
 }
 
 TEST(Executor, GivesTheSameBitsWithAnyNumberOfThreads) {

@@ -22,9 +22,11 @@ class Reference {
   Reference(const v1::Program& program, const std::map<std::string, std::vector<std::byte>>& bytes)
       : program_(program), bytes_(bytes) {}
 
-  // The value that `sample` reads, for every position.
-  Matrix Logits(const std::vector<std::uint32_t>& ids) {
+  // The value that `sample` reads, for every position. The first `prompt` ids are the prompt; 0:
+  // all.
+  Matrix Logits(const std::vector<std::uint32_t>& ids, std::size_t prompt = 0) {
     ids_ = ids;
+    prompt_ = prompt == 0 ? ids.size() : prompt;
     std::map<std::uint32_t, Matrix> streams;
     Matrix logits;
     for (const v1::Block& block : program_.blocks()) {
@@ -139,10 +141,19 @@ class Reference {
   }
 
   Matrix Rope(const v1::Rope& rope, Matrix x) const {
-    const std::vector<float> frequencies = Numbers(rope.frequencies());
+    const std::vector<float> short_ones = Numbers(rope.frequencies());
+    const std::vector<float> long_ones =
+        rope.has_long_frequencies() ? Numbers(rope.long_frequencies()) : short_ones;
     const bool half = rope.style() == v1::Rope::STYLE_HALF;
     const std::size_t pairs = rope.dims() / 2;
     for (std::size_t r = 0; r < x.size(); ++r) {
+      const std::size_t length = std::max(prompt_, r + 1);
+      std::vector<float> frequencies = short_ones;
+      if (rope.long_from() != 0 && length > rope.long_from()) {
+        const std::size_t row = std::min(length - rope.long_from(), long_ones.size() / pairs) - 1;
+        frequencies.assign(long_ones.begin() + static_cast<std::ptrdiff_t>(row * pairs),
+                           long_ones.begin() + static_cast<std::ptrdiff_t>((row + 1) * pairs));
+      }
       for (std::size_t h = 0; h < rope.heads(); ++h) {
         for (std::size_t i = 0; i < pairs; ++i) {
           double& a = x[r][h * rope.head_dim() + (half ? i : 2 * i)];
@@ -371,6 +382,7 @@ class Reference {
   const v1::Program& program_;
   const std::map<std::string, std::vector<std::byte>>& bytes_;
   std::vector<std::uint32_t> ids_;
+  std::size_t prompt_ = 0;
 };
 
 }  // namespace bramble::worker::testing
