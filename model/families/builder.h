@@ -47,10 +47,10 @@ struct AttentionSpec {
   std::uint32_t window = 0;     // 0, or how many positions are seen, the own one included
   float scale = 1;
   float soft_cap = 0;
-  v1::Attention::Sees sees = v1::Attention::SEES_CAUSAL;
-  std::optional<Buckets> buckets = {};
   std::optional<WeightRef> sinks = {};
   std::optional<WeightRef> slopes = {};  // [heads]: ALiBi
+  v1::Attention::Sees sees = v1::Attention::SEES_CAUSAL;
+  std::optional<Buckets> buckets = {};
 };
 
 // A mixture of experts: how rows are routed, and what the experts are.
