@@ -232,8 +232,9 @@ namespace {
 // for each length, as far as such a constant may reach.
 void GrowWithLength(double base, const RopeScaling& s, Rotation* rotation) {
   const std::size_t pairs = rotation->frequencies.size();
-  const double room = static_cast<double>(kMostTableFloats / pairs);
-  const double beyond = std::min(room, std::floor((s.factor - 1) * s.original_positions));
+  const std::size_t room = kMostTableFloats / pairs;
+  const double beyond =
+      std::min(static_cast<double>(room), std::floor((s.factor - 1) * s.original_positions));
   rotation->long_from = static_cast<std::uint32_t>(s.original_positions);
   rotation->most_positions = rotation->long_from;
   if (beyond < 1) return;

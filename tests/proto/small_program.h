@@ -375,7 +375,8 @@ class SmallProgramBuilder {
     const std::uint32_t pairs = model_.head_dim / 4;
     std::vector<std::byte> bytes(std::size_t{rows} * pairs * sizeof(float));
     for (std::uint32_t i = 0; i < rows * pairs; ++i) {
-      const double own = base * std::pow(2.0, i / pairs);
+      const std::uint32_t row = i / pairs;
+      const double own = base * std::pow(2.0, row);
       const float f = static_cast<float>(std::pow(own, -4.0 * (i % pairs) / model_.head_dim));
       std::memcpy(bytes.data() + i * sizeof(float), &f, sizeof(f));
     }
