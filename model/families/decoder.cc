@@ -287,6 +287,7 @@ bool ReadTied(Fields* f, const Compilation& c, bool hf_default) {
 std::vector<float> AlibiSlopes(std::uint32_t heads, double most) {
   const std::uint32_t below = std::bit_floor(heads);
   std::vector<float> slopes;
+  slopes.reserve(heads);
   for (std::uint32_t i = 0; i < below; ++i) {
     slopes.push_back(static_cast<float>(std::exp2(-most * (i + 1) / below)));
   }
