@@ -202,8 +202,11 @@ Result<IssuedCertificate> CertificateAuthority::Issue(std::string_view request_d
   AddExtension(leaf.get(), parts_->root.get(), NID_ext_key_usage, "serverAuth,clientAuth");
   AddExtension(leaf.get(), parts_->root.get(), NID_subject_key_identifier, "hash");
   AddExtension(leaf.get(), parts_->root.get(), NID_authority_key_identifier, "keyid:always");
+  // The second name is for HTTPS clients that ask many members and can expect only one name, as
+  // Prometheus does. No node id has a dot: it can't be taken for one.
   AddExtension(leaf.get(), parts_->root.get(), NID_subject_alt_name,
-               "URI:" + SpiffeId({role, node_id, parts_->cluster_id}) + ",DNS:" + node_id);
+               "URI:" + SpiffeId({role, node_id, parts_->cluster_id}) + ",DNS:" + node_id +
+                   ",DNS:" + RoleName(role) + ".bramble");
   CHECK(X509_sign(leaf.get(), parts_->key.get(), EVP_sha256()) > 0);
   return IssuedCertificate{CertificateToPem(leaf.get()) + parts_->root_pem, SerialText(leaf.get()),
                            NotAfter(leaf.get())};
