@@ -153,6 +153,10 @@ Result<HostPort> AdvertisedAddress(const std::string& advertise, const HostPort&
   return HostPort{.host = std::move(host), .port = bound.port};
 }
 
+HostPort MetricsAddress(const HostPort& bound, const HostPort& advertised) {
+  return {.host = IsWildcard(bound.host) ? advertised.host : bound.host, .port = bound.port};
+}
+
 v1::NodeFacts Facts(const HostPort& advertised, int threads, std::uint64_t memory_limit) {
   v1::NodeFacts facts;
   facts.set_version(kVersion);

@@ -37,6 +37,10 @@ Result<std::string> LocalAddressTowards(const HostPort& peer);
 Result<HostPort> AdvertisedAddress(const std::string& advertise, const HostPort& bound,
                                    const HostPort& coordinator);
 
+// Where Prometheus reaches metrics that are bound to `bound` on a worker that is reached at
+// `advertised`.
+HostPort MetricsAddress(const HostPort& bound, const HostPort& advertised);
+
 // All facts but the speed and the store's.
 v1::NodeFacts Facts(const HostPort& advertised, int threads, std::uint64_t memory_limit);
 

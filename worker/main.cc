@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "worker/link/attendance.h"
 #include "worker/link/weight_fetcher.h"
 #include "worker/measure.h"
+#include "worker/monitoring.h"
 #include "worker/service/server.h"
 #include "worker/settings.h"
 
@@ -50,7 +52,9 @@ std::string VersionText() {
 struct Configuration {
   HostPort coordinator;
   HostPort listen;
+  std::optional<HostPort> metrics;
   std::string state;
+  std::string weights;
   kernels::Features features = kernels::kNothing;
   std::uint64_t memory_limit = 0;
   int threads = 1;
@@ -62,7 +66,12 @@ Result<Configuration> Configure(const Settings& settings) {
   if (configuration.coordinator.port == 0)
     return Invalid("join: the coordinator's port is missing");
   ASSIGN_OR_RETURN(configuration.listen, ParseHostPort(settings.Text("listen"), "listen"));
+  if (settings.Has("metrics")) {
+    // Needs no look at the address: whatever is not loopback has mutual TLS.
+    ASSIGN_OR_RETURN(configuration.metrics, ParseHostPort(settings.Text("metrics"), "metrics"));
+  }
   configuration.state = settings.Text("state");
+  configuration.weights = settings.TextOr("weights", configuration.state + "/weights");
   const std::string& isa = settings.Text("isa");
   switch (kernels::ChooseIsa(isa, &configuration.features)) {
     case kernels::IsaChoice::kOk:
@@ -88,19 +97,23 @@ void PrintReady(const std::string& node_id, const std::string& address) {
   std::fflush(stdout);
 }
 
-AttendanceOptions Present(WorkerServer& server, v1::NodeFacts facts, const std::string& node_id) {
+AttendanceOptions Present(WorkerServer& server, Monitoring& monitoring, v1::NodeFacts facts,
+                          const std::string& node_id) {
   AttendanceOptions options;
   const std::string address = facts.address();
   options.facts = std::move(facts);
   options.epoch = [&server] { return server.epoch(); };
   options.memory_available_bytes = AvailableMemory;
-  options.on_arrived = [node_id, address, told = false]() mutable {
+  options.health = [&monitoring] { return monitoring.Health(); };
+  options.on_arrived = [&monitoring, node_id, address, told = false]() mutable {
+    monitoring.SetHeard(true);
     LogInfo("the coordinator hears us");
     // Notices of systemd are best effort.
     static_cast<void>(NotifySystemd("STATUS=at the coordinator"));
     if (!std::exchange(told, true)) PrintReady(node_id, address);
   };
-  options.on_lost = [&server](const Status& why) {
+  options.on_lost = [&server, &monitoring](const Status& why) {
+    monitoring.SetHeard(false);
     static_cast<void>(NotifySystemd("STATUS=waiting for the coordinator"));
     server.Drop(why.WithContext("the coordinator is gone"));
   };
@@ -118,20 +131,30 @@ Status Serve(const Settings& settings, const Configuration& configuration,
       coordinator, credentials,
       {.expected_node = kCoordinatorNodeId, .max_receive_bytes = WeightFetcher::kMaxChunk});
   const auto control = OpenChannel(coordinator, credentials, {.expected_node = kCoordinatorNodeId});
+  Monitoring monitoring;
   ASSIGN_OR_RETURN(const auto server,
                    WorkerServer::Start({.listen = configuration.listen,
                                         .identities = identities,
-                                        .weights_folder = configuration.state + "/weights",
+                                        .weights_folder = configuration.weights,
                                         .weights_limit = settings.Size("weights-limit"),
                                         .shard = {.memory_limit = configuration.memory_limit,
                                                   .threads = configuration.threads,
-                                                  .isa = settings.Text("isa")}},
+                                                  .isa = settings.Text("isa"),
+                                                  .metrics = &monitoring.metrics()}},
                                        bulk));
   ASSIGN_OR_RETURN(const HostPort advertised,
                    AdvertisedAddress(settings.TextOr("advertise", ""), server->address(),
                                      configuration.coordinator));
   v1::NodeFacts facts = Facts(advertised, configuration.threads, configuration.memory_limit);
-  facts.set_store_free_bytes(server->store_free_bytes());
+  facts.set_store_free_bytes(server->store_usage().free_bytes);
+  std::unique_ptr<MetricsListener> listener;
+  if (configuration.metrics) {
+    ASSIGN_OR_RETURN(listener, monitoring.Listen(*configuration.metrics, identities, *server,
+                                                 configuration.memory_limit));
+    facts.set_metrics_address(MetricsAddress(listener->address(), advertised).ToString());
+    facts.set_metrics_tls(listener->tls());
+    LogInfo("metrics are served", {{"address", listener->address().ToString()}});
+  }
   server->Compute([&] {
     *facts.mutable_speed() = MeasureOnce({.threads = configuration.threads,
                                           .features = configuration.features,
@@ -141,7 +164,8 @@ Status Serve(const Settings& settings, const Configuration& configuration,
   static_cast<void>(NotifySystemd("READY=1\nSTATUS=waiting for the coordinator"));
   {
     const Renewal renewal(identities, control);
-    const Attendance attendance(control, Present(*server, std::move(facts), identity.who.node_id));
+    const Attendance attendance(
+        control, Present(*server, monitoring, std::move(facts), identity.who.node_id));
     const auto watchdog = WatchdogInterval();
     int signal = 0;
     while (signal == 0) {

@@ -116,6 +116,7 @@ class ProgramExecutor final : public Executor {
   Status Run(const v1::Step& step, std::span<const std::span<const std::byte>> inputs,
              StepOutput& out) override;
   v1::MemoryUse MemoryUse() const override { return memory_; }
+  std::uint32_t PagesInUse() const override { return sequences_->pages_in_use(); }
   std::vector<std::string> Variants() const override {
     return {variants_.begin(), variants_.end()};
   }

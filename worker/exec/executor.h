@@ -68,6 +68,9 @@ class Executor {
   // What is allocated. Equal to program::Memory of the shard and the limits.
   virtual v1::MemoryUse MemoryUse() const = 0;
 
+  // Cache pages that open sequences hold. As Run: one thread at a time.
+  virtual std::uint32_t PagesInUse() const = 0;
+
   // The kernels in use, sorted, each once: "matmul/q4_1/a8/avx2", "rms_norm/avx2".
   virtual std::vector<std::string> Variants() const = 0;
 

@@ -43,6 +43,7 @@ Sequences::Sequences(const v1::Program& program, const v1::Limits& limits, std::
       states_(cache + page_bytes * limits.pages()),
       state_bytes_(program::LayOutStates(program).sequence_bytes),
       sequences_(limits.max_sequences()),
+      holders_(limits.pages()),
       in_step_(limits.max_sequences()) {
   const std::uint64_t bytes = program::SequenceBytes(program, limits);
   const std::uint64_t pages = program::PagesPerSequence(program, limits);
@@ -67,6 +68,7 @@ Status Sequences::Close(const v1::Step& step) {
   }
   for (const std::uint32_t slot : step.closed()) {
     Sequence& sequence = sequences_[slot];
+    GiveBack(sequence);
     sequence.open = false;
     sequence.lost = false;
     sequence.length = 0;
@@ -292,6 +294,7 @@ void Sequences::TakeOver(const v1::Span& span) {
     sequence.source_length = static_cast<std::uint32_t>(span.source_ids_size());
   }
   for (const std::uint32_t page : span.pages()) {
+    if (page_bytes_ != 0 && holders_[page]++ == 0) ++pages_in_use_;
     sequence.pages[sequence.page_count++] = cache_ + std::size_t{page} * page_bytes_;
   }
   const auto first_row = static_cast<std::uint32_t>(rows_.size());
@@ -318,6 +321,14 @@ void Sequences::TakeOver(const v1::Span& span) {
   }
   for (const v1::Output& output : span.outputs()) {
     outputs_.push_back({first_row + output.row(), &output});
+  }
+}
+
+void Sequences::GiveBack(const Sequence& sequence) {
+  if (page_bytes_ == 0) return;  // no caches: all pages are the same place
+  for (std::uint32_t i = 0; i < sequence.page_count; ++i) {
+    const auto page = static_cast<std::size_t>(sequence.pages[i] - cache_) / page_bytes_;
+    if (--holders_[page] == 0) --pages_in_use_;
   }
 }
 

@@ -77,6 +77,9 @@ class Sequences {
   // over: starts, pages, ids. After it rows() and outputs() are the step's; they point into `step`.
   Status Begin(const v1::Step& step);
 
+  // Pages that open sequences hold, each once though several may share it.
+  std::uint32_t pages_in_use() const { return pages_in_use_; }
+
   // The step has been computed: its ids count as known.
   void Commit();
 
@@ -104,6 +107,7 @@ class Sequences {
                   const google::protobuf::RepeatedField<std::uint32_t>& ids) const;
   Status CheckSampling(const v1::Sampling& sampling) const;
   void TakeOver(const v1::Span& span);
+  void GiveBack(const Sequence& sequence);
 
   v1::Limits limits_;
   program::Traits traits_;
@@ -115,6 +119,8 @@ class Sequences {
   std::byte* states_;
   std::size_t state_bytes_;  // of a sequence
   std::vector<Sequence> sequences_;
+  std::vector<std::uint32_t> holders_;  // [page]: how often open sequences have it
+  std::uint32_t pages_in_use_ = 0;
   std::vector<std::uint64_t> in_step_;  // [slot]: the last call of Begin that had a span for it
   std::uint64_t begins_ = 0;
   std::vector<Row> rows_;

@@ -46,6 +46,7 @@ bool Attendance::Attend() {
   const auto beat = [&](v1::AttendRequest request) {
     request.set_epoch(options_.epoch());
     request.set_memory_available_bytes(options_.memory_available_bytes());
+    if (options_.health) *request.mutable_health() = options_.health();
     call->Beat(std::move(request));
   };
   beat(std::move(first));

@@ -22,6 +22,7 @@ struct AttendanceOptions {
   // What each heartbeat says. On the attendance's thread; must not block.
   std::function<std::uint64_t()> epoch;
   std::function<std::uint64_t()> memory_available_bytes;
+  std::function<v1::NodeHealth()> health;  // may be left out
   // The coordinator hears us, for the first time or again.
   std::function<void()> on_arrived;
   // The coordinator is gone, or silent; we go on trying.

@@ -127,6 +127,7 @@ Status WeightFetcher::Receive(Download& download, const WeightHash& hash,
   v1::FetchWeightResponse response;
   Status status;
   while (status.ok() && reader->Read(&response)) {
+    if (received_) received_(response.data().size());
     status = download.Append(response.data());
     here(download.offset());
   }

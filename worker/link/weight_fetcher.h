@@ -35,8 +35,10 @@ class Cancellation {
 class WeightFetcher {
  public:
   // The coordinator's channel must take messages of kMaxChunk bytes.
-  WeightFetcher(std::shared_ptr<grpc::Channel> channel, WeightStore* store)
-      : channel_(std::move(channel)), store_(store) {}
+  // `received` is told of every chunk.
+  WeightFetcher(std::shared_ptr<grpc::Channel> channel, WeightStore* store,
+                std::function<void(std::uint64_t)> received = {})
+      : channel_(std::move(channel)), store_(store), received_(std::move(received)) {}
 
   static constexpr std::size_t kMaxChunk = std::size_t{2} << 20;
 
@@ -58,6 +60,7 @@ class WeightFetcher {
 
   const std::shared_ptr<grpc::Channel> channel_;
   WeightStore* const store_;
+  const std::function<void(std::uint64_t)> received_;
 };
 
 }  // namespace bramble::worker

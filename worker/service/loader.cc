@@ -8,6 +8,7 @@
 #include "common/net.h"
 #include "proto/program/check.h"
 #include "proto/program/memory.h"
+#include "worker/metrics.h"
 
 namespace bramble::worker {
 namespace {
@@ -133,6 +134,8 @@ Result<v1::LoadResponse> Loader::Build(const v1::LoadRequest& request) {
                                                           .previous = request.previous(),
                                                           .next = request.next()},
                                              compute_, std::move(shard->compute));
+  if (options_.metrics != nullptr)
+    options_.metrics->Loaded(request.epoch(), shard->memory, request.limits().pages());
   RETURN_IF_ERROR(slot_->Install(stage));
   v1::LoadResponse response;
   response.set_ready(true);

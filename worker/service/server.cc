@@ -12,6 +12,7 @@
 #include "common/channel.h"
 #include "common/identity/credentials.h"
 #include "worker/link/compute_thread.h"
+#include "worker/metrics.h"
 #include "worker/service/loader.h"
 #include "worker/service/service.h"
 #include "worker/service/stage_slot.h"
@@ -36,7 +37,7 @@ class Server : public WorkerServer {
 
   const HostPort& address() const override { return address_; }
   std::uint64_t epoch() const override { return slot_.epoch(); }
-  std::uint64_t store_free_bytes() const override { return store_->Usage().free_bytes; }
+  StoreUsage store_usage() const override { return store_->Usage(); }
   void Drop(const Status& why) override { slot_.Drop(why); }
   void Compute(const std::function<void()>& job) override { compute_->Run(job); }
 
@@ -57,7 +58,11 @@ Status Server::Listen(const WorkerServerOptions& options,
                    MakeServerCredentials(options.identities, ClientCertificates::kRequired));
   ASSIGN_OR_RETURN(auto channel_credentials, MakeChannelCredentials(options.identities));
   compute_.emplace();
-  loader_.emplace(options.shard, store_.get(), WeightFetcher(std::move(coordinator), store_.get()),
+  std::function<void(std::uint64_t)> received;
+  if (WorkerMetrics* metrics = options.shard.metrics)
+    received = [metrics](std::uint64_t bytes) { metrics->Received(bytes); };
+  loader_.emplace(options.shard, store_.get(),
+                  WeightFetcher(std::move(coordinator), store_.get(), std::move(received)),
                   &*compute_, &slot_);
   service_.emplace(&*loader_, &slot_, std::move(channel_credentials));
   grpc::ServerBuilder builder;

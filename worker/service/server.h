@@ -6,6 +6,7 @@
 #include "common/net.h"
 #include "common/status.h"
 #include "worker/service/shard.h"
+#include "worker/store/weight_store.h"
 
 namespace grpc {
 class Channel;
@@ -35,7 +36,8 @@ class WorkerServer {
   virtual const HostPort& address() const = 0;
   // Of the stage that is loaded and lives; 0: none.
   virtual std::uint64_t epoch() const = 0;
-  virtual std::uint64_t store_free_bytes() const = 0;
+  // Looks at the disk.
+  virtual StoreUsage store_usage() const = 0;
   // Ends the stage, whatever its epoch: the coordinator that made it is gone.
   virtual void Drop(const Status& why) = 0;
   // Runs `job` on the compute thread and waits for it.

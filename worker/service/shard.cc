@@ -1,5 +1,6 @@
 #include "worker/service/shard.h"
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "common/log.h"
 #include "proto/program/weights.h"
 #include "worker/exec/executor.h"
+#include "worker/metrics.h"
 
 namespace bramble::worker {
 namespace {
@@ -46,6 +48,13 @@ void LogStarts(const v1::Step& step) {
   }
 }
 
+template <typename Strings>
+std::uint64_t Bytes(const Strings& strings) {
+  std::uint64_t bytes = 0;
+  for (const std::string& string : strings) bytes += string.size();
+  return bytes;
+}
+
 void RunStep(Executor& executor, Work& work) {
   const v1::Step& step = work.message.step();
   // Of a step that failed further up only the closed sequences are left.
@@ -74,6 +83,24 @@ void RunStep(Executor& executor, Work& work) {
   work.outputs = std::move(output.outputs);
 }
 
+// RunStep, with an entry in the books.
+void CountStep(Executor& executor, Work& work, WorkerMetrics& metrics) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  StepBooks books;
+  const bool failed_before = work.message.has_failure();
+  for (const v1::Span& span : work.message.step().spans())
+    books.rows += static_cast<std::uint64_t>(span.ids_size());
+  books.bytes_in = Bytes(work.message.activations());
+  RunStep(executor, work);
+  books.bytes_out = Bytes(work.message.activations());
+  books.failed = work.message.has_failure() && !failed_before;
+  books.pages_in_use = executor.PagesInUse();
+  books.wait_seconds = std::chrono::duration<double>(begin - work.arrived).count();
+  books.compute_seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  metrics.StepDone(books);
+}
+
 }  // namespace
 
 Result<Shard> BuildShard(const v1::LoadRequest& request, const ShardOptions& options,
@@ -87,7 +114,9 @@ Result<Shard> BuildShard(const v1::LoadRequest& request, const ShardOptions& opt
   // Shared, because a function object is copied.
   const std::shared_ptr<Executor> executor = std::move(made);
   Shard shard;
-  shard.compute = [executor](Work& work) { RunStep(*executor, work); };
+  shard.compute = [executor, metrics = options.metrics](Work& work) {
+    metrics == nullptr ? RunStep(*executor, work) : CountStep(*executor, work, *metrics);
+  };
   shard.memory = executor->MemoryUse();
   shard.variants = executor->Variants();
   shard.weight_bytes = weights.copied_bytes();

@@ -11,10 +11,13 @@
 
 namespace bramble::worker {
 
+class WorkerMetrics;
+
 struct ShardOptions {
   std::uint64_t memory_limit = 0;  // bytes, of the whole worker
   int threads = 1;
-  std::string isa;  // "": the best; as kernels/cpu.h names them
+  std::string isa;                   // "": the best; as kernels/cpu.h names them
+  WorkerMetrics* metrics = nullptr;  // outlives everything; may be left out
 };
 
 // A part of a program, ready to run.
