@@ -8,9 +8,9 @@
 
 namespace bramble::kernels {
 
-// A row of a causal convolution, each column by itself: y[i] = bias[i] + the sum over tap j, rising,
-// of weights[j * weight_stride + i] * rows[j][i]. All point at the first of `n` columns, of any
-// alignment; rows[taps - 1] is the row itself, rows[0] the oldest.
+// A row of a causal convolution, each column by itself: y[i] = bias[i] + the sum over tap j,
+// rising, of weights[j * weight_stride + i] * rows[j][i]. All point at the first of `n` columns, of
+// any alignment; rows[taps - 1] is the row itself, rows[0] the oldest.
 struct ConvolutionArgs {
   const float* const* rows;  // [taps]
   std::size_t taps;
@@ -29,12 +29,12 @@ Rows<ConvolutionFn> ConvolutionRows();
 // Of column i, with u = step * x[i]: state[s] = factor * state[s] + u * b[s]; y[i] = the sum of
 // state[s] * c[s], and skip * x[i].
 struct StateSpaceArgs {
-  const float* x;         // [n]
-  const float* step;      // [n]; dual: one
-  const float* decay;     // [n, state_size]; dual: one
-  const float* skip;      // [n]; dual: one
-  const float* b;         // [state_size]
-  const float* c;         // [state_size]
+  const float* x;      // [n]
+  const float* step;   // [n]; dual: one
+  const float* decay;  // [n, state_size]; dual: one
+  const float* skip;   // [n]; dual: one
+  const float* b;      // [state_size]
+  const float* c;      // [state_size]
   std::size_t n;
   std::size_t state_size;
   float* state;  // [n, state_size]

@@ -10,7 +10,7 @@ Runs, from a fresh clone: formatting and lint, the unit tests, the tests of real
 with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/.cache/bramble/models; where that is
 not possible, the tests that need them say that they were skipped.
 
-  --slow   also Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
+  --slow   also clang-tidy and Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
            UndefinedBehaviorSanitizer, ThreadSanitizer)
 EOF
 }
@@ -41,13 +41,14 @@ models=$(tools/get-models)
 export BRAMBLE_MODELS=$models
 
 step "Lint"
-tools/check
+tools/check format layers scripts words
 
 step "Fuzzers"
 tools/fuzz --seconds 60 gguf safetensors
 
 if $slow; then
-  step "Static analysis"
+  step "clang-tidy and static analysis"
+  tools/tidy
   tools/tidy --analyze
   for preset in asan tsan; do
     step "Sanitizers: $preset"

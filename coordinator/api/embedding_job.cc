@@ -134,10 +134,11 @@ void EmbeddingJob::Answer() {
                     {"embedding", VectorJson(values, request_.base64)}});
   }
   HttpReply reply;
-  reply.body = Dump({{"object", "list"},
-                     {"data", std::move(data)},
-                     {"model", model_},
-                     {"usage", {{"prompt_tokens", prompt_tokens_}, {"total_tokens", prompt_tokens_}}}});
+  reply.body =
+      Dump({{"object", "list"},
+            {"data", std::move(data)},
+            {"model", model_},
+            {"usage", {{"prompt_tokens", prompt_tokens_}, {"total_tokens", prompt_tokens_}}}});
   exchange_->Reply(std::move(reply));
 }
 

@@ -15,8 +15,9 @@
 namespace bramble::coordinator {
 
 // One request for embeddings on its way: its inputs go to the generator a few at a time, so that a
-// large batch neither fills the queue nor holds up others. Everything runs on the exchange's strand;
-// the generator's calls are posted there. Lives as long as the generator holds one of its sinks.
+// large batch neither fills the queue nor holds up others. Everything runs on the exchange's
+// strand; the generator's calls are posted there. Lives as long as the generator holds one of its
+// sinks.
 class EmbeddingJob : public std::enable_shared_from_this<EmbeddingJob> {
  public:
   EmbeddingJob(std::shared_ptr<Exchange> exchange, Generator& generator, EmbeddingRequest request,
@@ -51,7 +52,8 @@ class EmbeddingJob : public std::enable_shared_from_this<EmbeddingJob> {
   bool over_ = false;
 };
 
-// The first `dimensions` of the numbers, as bytes of f32. Fewer than all are brought to length 1 again.
+// The first `dimensions` of the numbers, as bytes of f32. Fewer than all are brought to length 1
+// again.
 std::string Shortened(const std::string& values, std::uint32_t dimensions);
 
 }  // namespace bramble::coordinator

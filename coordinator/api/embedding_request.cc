@@ -54,8 +54,8 @@ class InputReader {
           "input", "the model '" + model_.name + "' has no tokenizer that can be used: send ids",
           "not_supported");
     }
-    auto ids = model_.tokenizer->EncodePrompt(text.get<std::string>(),
-                                              model::text::Specials::kAsText);
+    auto ids =
+        model_.tokenizer->EncodePrompt(text.get<std::string>(), model::text::Specials::kAsText);
     if (!ids.ok()) return fields_.Fail("input", ids.status().message());
     Keep(*std::move(ids), place);
   }

@@ -1,5 +1,4 @@
 #include "kernels/sequence.h"
-
 #include "kernels/x86/kernels.h"
 #include "kernels/x86/math_avx2.h"
 
@@ -54,15 +53,13 @@ inline void WkvEight(const WkvArgs& args, std::size_t i, std::size_t n) {
   const __m256 largest = Larger(before, own);
   const __m256 old_weight = Exp(_mm256_sub_ps(before, largest));
   const __m256 own_weight = Exp(_mm256_sub_ps(own, largest));
-  const __m256 numerator =
-      _mm256_fmadd_ps(old_weight, old_numerator, _mm256_mul_ps(own_weight, v));
+  const __m256 numerator = _mm256_fmadd_ps(old_weight, old_numerator, _mm256_mul_ps(own_weight, v));
   const __m256 denominator = _mm256_fmadd_ps(old_weight, old_denominator, own_weight);
   const __m256 decayed = _mm256_add_ps(before, LoadUpTo(args.decay + i, n));
   const __m256 maximum = Larger(decayed, k);
   const __m256 kept = Exp(_mm256_sub_ps(decayed, maximum));
   const __m256 added = Exp(_mm256_sub_ps(k, maximum));
-  StoreUpTo(args.numerator + i, n,
-            _mm256_fmadd_ps(kept, old_numerator, _mm256_mul_ps(added, v)));
+  StoreUpTo(args.numerator + i, n, _mm256_fmadd_ps(kept, old_numerator, _mm256_mul_ps(added, v)));
   StoreUpTo(args.denominator + i, n, _mm256_fmadd_ps(kept, old_denominator, added));
   StoreUpTo(args.maximum + i, n, maximum);
   StoreUpTo(args.y + i, n, _mm256_div_ps(numerator, denominator));

@@ -1,5 +1,5 @@
-// BART and mBART: an encoder and a decoder with learned positions and layer norms, behind each branch
-// (BART) or in front of it (mBART).
+// BART and mBART: an encoder and a decoder with learned positions and layer norms, behind each
+// branch (BART) or in front of it (mBART).
 #include <cmath>
 #include <string>
 
@@ -128,16 +128,16 @@ Value Norm(Compilation* c, std::string_view name, Value x, TensorName tensor, st
 }
 
 // Writes the side's embedding block and returns its stream.
-std::uint32_t AddEmbeddings(Compilation* c, const Config& config, const Side& side,
-                            WeightRef table, v1::RowKind rows) {
+std::uint32_t AddEmbeddings(Compilation* c, const Config& config, const Side& side, WeightRef table,
+                            v1::RowKind rows) {
   ProgramBuilder& b = c->builder;
   b.BeginBlock(std::string(side.name) + ".embed");
   Value x = b.EmbedRows("tokens", table, v1::Embed::SOURCE_ID, rows);
   if (config.scale != 1) x = b.Scale("scale", x, config.scale);
   const WeightRef positions =
       c->Matrix(side.positions, 0, c->trained_context + kPositionOffset, config.width);
-  x = b.Add("positions_add", x, b.EmbedRows("positions", positions, v1::Embed::SOURCE_POSITION,
-                                            rows, kPositionOffset));
+  x = b.Add("positions_add", x,
+            b.EmbedRows("positions", positions, v1::Embed::SOURCE_POSITION, rows, kPositionOffset));
   return b.Output(Norm(c, "embed_norm", x, side.embedding_norm, 0));
 }
 
@@ -203,8 +203,8 @@ void AddDecoder(Compilation* c, const Config& config, WeightRef table, std::uint
     b.BeginBlock("decoder.layer." + std::to_string(i));
     const Value x = b.Input();
     const Value source = b.InputFrom(encoded);
-    const Value self = AddAttention(c, config, kDecoder, heads, i, "att", x, {},
-                                    v1::Attention::SEES_CAUSAL);
+    const Value self =
+        AddAttention(c, config, kDecoder, heads, i, "att", x, {}, v1::Attention::SEES_CAUSAL);
     const Value cross = AddAttention(c, config, kCross, heads, i, "cross_att", self, source,
                                      v1::Attention::SEES_CROSS);
     b.Output(AddFeedForward(c, config, kDecoder, config.decoder.inner, i, cross));

@@ -1,5 +1,5 @@
-// Encoders of BERT's shape: learned positions, attention in both directions, layer norms behind each
-// branch. The names and a few attributes tell them apart.
+// Encoders of BERT's shape: learned positions, attention in both directions, layer norms behind
+// each branch. The names and a few attributes tell them apart.
 #include <cmath>
 #include <string>
 
@@ -61,7 +61,7 @@ enum class Head : std::uint8_t { kPooled, kDense, kRectified };
 
 struct Variant {
   const Names& names;
-  const char* prefix;              // of a model with a head
+  const char* prefix;                     // of a model with a head
   bool positions_behind_padding = false;  // position p is row p + padding id + 1
   bool types = true;
   double epsilon = 1e-12;
@@ -104,8 +104,8 @@ Config ReadConfig(Fields* f, const Variant& variant, Compilation* c) {
         Invalid("the width ", config.width, " is no multiple of the ", config.heads, " heads"));
   }
   if (config.positions <= config.offset) {
-    f->Refuse(Invalid(config.positions, " positions leave none behind the padding's ",
-                      config.offset));
+    f->Refuse(
+        Invalid(config.positions, " positions leave none behind the padding's ", config.offset));
     config.positions = config.offset + 1;
   }
   if (f->Text({"", "position_embedding_type"}, "absolute") != "absolute") {
@@ -119,8 +119,8 @@ Config ReadConfig(Fields* f, const Variant& variant, Compilation* c) {
   return config;
 }
 
-Value Linear(Compilation* c, std::string_view name, Value x, TensorName tensor,
-             std::uint32_t layer, std::uint32_t outputs) {
+Value Linear(Compilation* c, std::string_view name, Value x, TensorName tensor, std::uint32_t layer,
+             std::uint32_t outputs) {
   return c->builder.Linear(name, x, c->Matrix(tensor, layer, outputs, x.width),
                            c->Vector(tensor, ".bias", layer, outputs));
 }
@@ -135,8 +135,8 @@ void AddEmbeddings(Compilation* c, const Config& config) {
   ProgramBuilder& b = c->builder;
   const std::uint32_t width = config.embedding_width;
   b.BeginBlock("embed");
-  Value x = b.Embed("tokens", c->Matrix(kTokens, 0, c->vocabulary_size, width),
-                    v1::Embed::SOURCE_ID);
+  Value x =
+      b.Embed("tokens", c->Matrix(kTokens, 0, c->vocabulary_size, width), v1::Embed::SOURCE_ID);
   if (config.types > 0) {
     const WeightRef table = c->Matrix(kTypes, 0, config.types, width);
     x = b.Add("types_add", x,
@@ -164,11 +164,11 @@ void AddLayer(Compilation* c, const Config& config, const Names& names, std::uin
   spec.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.key_dim)));
   spec.sees = v1::Attention::SEES_BIDIRECTIONAL;
   const Value a = b.Attention("attention", q, k, v, spec);
-  const Value out = b.LinearOfHeads(
-      "attn_out", a, c->Matrix(names.attention_out, i, config.width, config.width),
-      c->Vector(names.attention_out, ".bias", i, config.width), config.heads);
-  const Value h = Norm(c, "attn_norm", b.Add("attn_add", x, out), names.attention_norm, i,
-                       config.epsilon);
+  const Value out =
+      b.LinearOfHeads("attn_out", a, c->Matrix(names.attention_out, i, config.width, config.width),
+                      c->Vector(names.attention_out, ".bias", i, config.width), config.heads);
+  const Value h =
+      Norm(c, "attn_norm", b.Add("attn_add", x, out), names.attention_norm, i, config.epsilon);
   const Value up = Linear(c, "ffn_up", h, names.up, i, config.inner);
   const Value f = b.Activate("ffn_act", up, config.function);
   const Value down = Linear(c, "ffn_down", f, names.down, i, config.width);
@@ -178,7 +178,8 @@ void AddLayer(Compilation* c, const Config& config, const Names& names, std::uin
 // A matrix with its bias whose name has no prefix; as many outputs as the file has.
 Value HeadLinear(Compilation* c, std::string_view name, Value x, const std::string& tensor) {
   const std::uint32_t outputs = c->weights.CountRows(tensor + ".weight", x.width);
-  return c->builder.Linear(name, x, c->weights.Matrix(tensor + ".weight", AllRows(outputs), x.width),
+  return c->builder.Linear(name, x,
+                           c->weights.Matrix(tensor + ".weight", AllRows(outputs), x.width),
                            c->weights.Vector(tensor + ".bias", AllRows(outputs)));
 }
 
@@ -188,7 +189,8 @@ void AddOwnHead(Compilation* c, const Variant& variant, Value x) {
   const bool pooler = c->Has(kPooler, ".weight");
   const char* first = variant.head == Head::kDense ? "classifier.dense" : "pre_classifier";
   const char* last = variant.head == Head::kDense ? "classifier.out_proj" : "classifier";
-  const bool dense = variant.head != Head::kPooled && c->weights.Has(std::string(first) + ".weight");
+  const bool dense =
+      variant.head != Head::kPooled && c->weights.Has(std::string(first) + ".weight");
   if (!pooler && !dense) return;
   Value y = b.GatherOfSequence("first", x, v1::Gather::KIND_FIRST);
   if (dense) {
@@ -240,8 +242,8 @@ Status CompileDistilBert(Compilation* c) {
 }
 
 Status CompileElectra(Compilation* c) {
-  return Compile(c, {kBertNames, "electra.", false, true, 1e-12, Head::kDense,
-                     v1::FUNCTION_GELU_ERF});
+  return Compile(c,
+                 {kBertNames, "electra.", false, true, 1e-12, Head::kDense, v1::FUNCTION_GELU_ERF});
 }
 
 }  // namespace bramble::model::families

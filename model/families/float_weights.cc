@@ -34,9 +34,8 @@ std::vector<std::uint64_t> ShapeOf(std::uint32_t rows, std::uint32_t columns, Ma
 
 WeightRef Weights::Floats(std::string_view name, std::uint32_t rows, std::uint32_t columns,
                           Made made) {
-  const std::string key =
-      std::string(name) + " made " + std::to_string(static_cast<int>(made)) +
-      (columns == 0 ? " vector" : "");
+  const std::string key = std::string(name) + " made " + std::to_string(static_cast<int>(made)) +
+                          (columns == 0 ? " vector" : "");
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
   const files::Tensor* tensor = Find(name);
   if (tensor == nullptr) return 0;

@@ -1,5 +1,5 @@
-// ModernBERT: rotary positions, windows in two of three layers, norms in front of each branch, a gated
-// feed-forward network.
+// ModernBERT: rotary positions, windows in two of three layers, norms in front of each branch, a
+// gated feed-forward network.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -130,8 +130,7 @@ Status CompileModernBert(Compilation* c) {
   const Value tokens = b.Embed("tokens", c->Matrix(kTokens, 0, c->vocabulary_size, config.width),
                                v1::Embed::SOURCE_ID);
   b.Output(Norm(c, "embed_norm", tokens, kEmbeddingNorm, 0, config.epsilon));
-  const RopeWeights global =
-      b.KeepRotation("rope", v1::Rope::STYLE_HALF, config.global_rotation);
+  const RopeWeights global = b.KeepRotation("rope", v1::Rope::STYLE_HALF, config.global_rotation);
   const RopeWeights local =
       b.KeepRotation("rope.local", v1::Rope::STYLE_HALF, config.local_rotation);
   for (std::uint32_t i = 0; i < config.layers && c->weights.status().ok(); ++i) {

@@ -48,13 +48,18 @@ constexpr Side kDecoder = {
     {"", "decoder.final_layer_norm"},
 };
 // The decoder's attention to the encoder.
-constexpr Side kCross = {
-    {"", "decoder.block.#.layer.1.EncDecAttention.q"},
-    {"", "decoder.block.#.layer.1.EncDecAttention.k"},
-    {"", "decoder.block.#.layer.1.EncDecAttention.v"},
-    {"", "decoder.block.#.layer.1.EncDecAttention.o"},
-    {"", "decoder.block.#.layer.1.layer_norm"},
-    {}, {}, {}, {}, {}, {}, {}};
+constexpr Side kCross = {{"", "decoder.block.#.layer.1.EncDecAttention.q"},
+                         {"", "decoder.block.#.layer.1.EncDecAttention.k"},
+                         {"", "decoder.block.#.layer.1.EncDecAttention.v"},
+                         {"", "decoder.block.#.layer.1.EncDecAttention.o"},
+                         {"", "decoder.block.#.layer.1.layer_norm"},
+                         {},
+                         {},
+                         {},
+                         {},
+                         {},
+                         {},
+                         {}};
 
 // Nothing limits the positions but what a worker keeps of each id.
 constexpr std::uint32_t kUsualPositions = 2048;
@@ -227,8 +232,8 @@ Status CompileT5(Compilation* c) {
     b.BeginBlock("decoder.layer." + std::to_string(i));
     const Value x = b.Input();
     const Value source = b.InputFrom(encoded);
-    const Value self = AddAttention(c, config, kDecoder, i, "att", x, {},
-                                    v1::Attention::SEES_CAUSAL, buckets);
+    const Value self =
+        AddAttention(c, config, kDecoder, i, "att", x, {}, v1::Attention::SEES_CAUSAL, buckets);
     const Value cross = AddAttention(c, config, kCross, i, "cross_att", self, source,
                                      v1::Attention::SEES_CROSS, {});
     b.Output(AddFeedForward(c, config, kDecoder, i, cross));

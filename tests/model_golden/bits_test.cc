@@ -41,7 +41,7 @@ struct Way {
   std::uint32_t parts = 1;
   int threads = 1;
   const char* isa = "";
-  std::size_t chunk = 100;  // ids of a step
+  std::size_t chunk = 100;   // ids of a step
   std::uint32_t others = 0;  // sequences beside it in every step
 };
 

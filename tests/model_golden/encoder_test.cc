@@ -92,8 +92,8 @@ class Comparison {
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double difference = std::fabs(got[i] - expected[i].get<double>()) / std;
       worst_ = std::max(worst_, difference);
-      EXPECT_LE(difference, kStrict) << what << ", number " << i << ": " << got[i] << " instead of "
-                                     << expected[i];
+      EXPECT_LE(difference, kStrict)
+          << what << ", number " << i << ": " << got[i] << " instead of " << expected[i];
     }
   }
 
@@ -106,9 +106,7 @@ const fs::path stored_cases = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/model
 
 class EveryGoldenEncoder : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(EveryGoldenEncoder, GivesTheReferenceValues) {
-  Comparison(stored_cases / GetParam()).Run();
-}
+TEST_P(EveryGoldenEncoder, GivesTheReferenceValues) { Comparison(stored_cases / GetParam()).Run(); }
 
 INSTANTIATE_TEST_SUITE_P(Golden, EveryGoldenEncoder, ::testing::ValuesIn(Cases(stored_cases)),
                          [](const auto& test) { return test.param; });

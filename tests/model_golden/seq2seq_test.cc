@@ -132,7 +132,8 @@ TEST_P(EveryGoldenEncoderDecoder, GivesTheReferenceLogits) {
   Comparison(stored_cases / GetParam()).Run();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, EveryGoldenEncoderDecoder, ::testing::ValuesIn(Cases(stored_cases)),
+INSTANTIATE_TEST_SUITE_P(Golden, EveryGoldenEncoderDecoder,
+                         ::testing::ValuesIn(Cases(stored_cases)),
                          [](const auto& test) { return test.param; });
 
 TEST(Golden, EveryOtherEncoderDecoderOfTheFullSetAgrees) {

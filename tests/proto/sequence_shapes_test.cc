@@ -158,14 +158,13 @@ TEST(SequenceShapes, RefuseLies) {
   } lies[] = {
       {"no kind", [](auto& p) { Op(p, "conv").mutable_convolution()->clear_kind(); },
        "all/conv: kind 0 does not exist"},
-      {"an image", [](auto& p) {
-         Op(p, "conv").mutable_convolution()->set_kind(v1::Convolution::KIND_2D);
-       },
+      {"an image",
+       [](auto& p) { Op(p, "conv").mutable_convolution()->set_kind(v1::Convolution::KIND_2D); },
        "all/conv: convolution KIND_2D is not run by this version"},
       {"a stride", [](auto& p) { Op(p, "conv").mutable_convolution()->add_stride(2); },
        "all/conv: KIND_CAUSAL has a weight, a bias and a cache only"},
-      {"a weight of another width", [](auto& p) { Op(p, "conv").mutable_convolution()->set_weight(2); },
-       "all/conv: weight has"},
+      {"a weight of another width",
+       [](auto& p) { Op(p, "conv").mutable_convolution()->set_weight(2); }, "all/conv: weight has"},
       {"no cache", [](auto& p) { Op(p, "conv").mutable_convolution()->clear_cache(); },
        "all/conv: has no cache"},
       {"a cache that is not there",
@@ -173,8 +172,7 @@ TEST(SequenceShapes, RefuseLies) {
        "all/conv: cache 99: the program has 4"},
       {"another's cache", [](auto& p) { Op(p, "conv").mutable_convolution()->set_cache(1); },
        "all/conv: cache 1 is [1, 32], must be [2, 8]"},
-      {"a cache for two",
-       [](auto& p) { Op(p, "dual").mutable_recurrence()->set_cache(1); },
+      {"a cache for two", [](auto& p) { Op(p, "dual").mutable_recurrence()->set_cache(1); },
        "all/dual: cache 1 is used by two operations"},
       {"a recurrence of no kind", [](auto& p) { Op(p, "scan").mutable_recurrence()->clear_kind(); },
        "all/scan: kind 0 does not exist"},
@@ -185,14 +183,14 @@ TEST(SequenceShapes, RefuseLies) {
        "all/scan: recurrence KIND_GATED_DELTA is not run by this version"},
       {"no heads", [](auto& p) { Op(p, "dual").mutable_recurrence()->set_heads(0); },
        "all/dual: heads is 0"},
-      {"heads that do not divide", [](auto& p) { Op(p, "dual").mutable_recurrence()->set_heads(3); },
-       "all/dual: heads is 3"},
+      {"heads that do not divide",
+       [](auto& p) { Op(p, "dual").mutable_recurrence()->set_heads(3); }, "all/dual: heads is 3"},
       {"no state", [](auto& p) { Op(p, "scan").mutable_recurrence()->set_state_size(0); },
        "all/scan: state_size is 0"},
       {"a huge state", [](auto& p) { Op(p, "scan").mutable_recurrence()->set_state_size(~0U); },
        "all/scan: state_size is 4294967295"},
-      {"b of half a state", [](auto& p) { Op(p, "scan").set_inputs(2, Op(p, "step").outputs(0)); },
-       "all/scan: b is 2 wide"},
+      {"b of half a state", [](auto& p) { Op(p, "dual").set_inputs(2, Op(p, "step").outputs(0)); },
+       "all/dual: b is 2 wide"},
       {"a weight too few",
        [](auto& p) { Op(p, "wkv").mutable_recurrence()->mutable_weights()->RemoveLast(); },
        "all/wkv: has 1 weights, needs 2"},
@@ -206,9 +204,12 @@ TEST(SequenceShapes, RefuseLies) {
       {"a pool over a window", [](auto& p) { Op(p, "pool").mutable_pool()->add_window(2); },
        "all/pool: a pool over a window is not run by this version"},
       {"a pool that keeps rows",
-       [](auto& p) { Op(p, "pool").set_outputs(0, Op(p, "pool").outputs(0)); 
-                     p.mutable_blocks(0)->mutable_values(static_cast<int>(Op(p, "pool").outputs(0)))
-                         ->set_rows(v1::ROW_KIND_TOKEN); },
+       [](auto& p) {
+         Op(p, "pool").set_outputs(0, Op(p, "pool").outputs(0));
+         p.mutable_blocks(0)
+             ->mutable_values(static_cast<int>(Op(p, "pool").outputs(0)))
+             ->set_rows(v1::ROW_KIND_TOKEN);
+       },
        "all/pool: the output has rows of kind ROW_KIND_TOKEN"},
   };
   for (const auto& lie : lies) {

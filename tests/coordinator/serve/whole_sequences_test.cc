@@ -148,7 +148,9 @@ TEST(WholeSequences, EndWithAnErrorWhereTheAnswerIsNotWhatWasAskedFor) {
       [](auto& result) { result.add_values("more"); },
       [](auto& result) { result.mutable_values(1)->pop_back(); },
       [](auto& result) { result.add_outputs(); },
-      [](auto& result) { result.set_values(1, Bytes({NAN, 1})); },
+      [](auto& result) {
+        result.set_values(1, Bytes({NAN, 1}));
+      },
   };
   for (const auto& lie : lies) {
     const ServePlan plan = EncoderPlan();
