@@ -178,7 +178,7 @@ void Core::AddSpan(Draft& draft, Sequence& sequence, std::uint32_t rows) {
   if (!place.started) {
     v1::SequenceStart& start = *span.mutable_start();
     start.mutable_known_ids()->Add(sequence.ids.begin(), sequence.ids.begin() + place.position);
-    *start.mutable_sampling() = request.sampling;
+    if (plan_.draws) *start.mutable_sampling() = request.sampling;
     start.set_request_id(request.request_id);
     start.set_prompt_ids(static_cast<std::uint32_t>(request.prompt_ids.size()));
   }

@@ -105,7 +105,8 @@ def test_a_wrong_field_is_named(cluster, fields, param):
     status, body = cluster.post("/v1/embeddings", {"model": NAME, **fields})
     assert status in (400, 404), body
     assert body["error"]["param"] == param, body
-    assert body["error"]["type"] == "invalid_request_error" and body["error"]["message"]
+    assert body["error"]["type"] == ("not_found_error" if status == 404 else "invalid_request_error")
+    assert body["error"]["message"]
 
 
 def test_an_encoder_writes_no_text(cluster):
