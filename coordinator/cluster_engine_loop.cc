@@ -66,8 +66,7 @@ void ClusterEngine::WakeAt(TimePoint time) { retry_at_ = std::min(retry_at_, tim
 
 void ClusterEngine::Consider(const Mail& mail) {
   const std::vector<Member> members = members_.Snapshot();
-  metrics_.MembersPresent(static_cast<std::size_t>(std::count_if(
-      members.begin(), members.end(), [](const Member& member) { return member.present; })));
+  metrics_.MembersAre(members);
   if (serving_) {
     if (const std::optional<std::string> loss = FindLoss(mail)) {
       metrics_.WorkerLost();

@@ -46,6 +46,7 @@ void Members::Heard(const std::string& node_id, const Beat& beat, Clock::time_po
     entry.member.epoch = beat.epoch;
     entry.member.memory_available_bytes = beat.memory_available_bytes;
     entry.member.round_trip_seconds = beat.round_trip_seconds;
+    entry.member.health = beat.health;
     // Its stream outlived a silence: it was frozen, and thawed.
     returned = !std::exchange(entry.member.present, true);
   }

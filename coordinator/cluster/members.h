@@ -21,6 +21,7 @@ struct Member {
   std::uint64_t epoch = 0;                   // of the plan that it holds; 0: none
   std::uint64_t memory_available_bytes = 0;  // as of the last heartbeat
   double round_trip_seconds = 0;             // of the last heartbeat, as the worker measured it
+  v1::NodeHealth health;                     // as of the last heartbeat; every number is finite
 };
 
 // What a heartbeat says.
@@ -28,6 +29,7 @@ struct Beat {
   std::uint64_t epoch = 0;
   std::uint64_t memory_available_bytes = 0;
   double round_trip_seconds = 0;
+  v1::NodeHealth health = {};
 };
 
 // The workers that have attended since this coordinator started, and whether they are here.
