@@ -15,11 +15,21 @@ constexpr const char* kBashScript = R"(_bramble() {
 complete -o default -F _bramble bramble
 )";
 
+constexpr const char* kZshScript = R"(#compdef bramble
+local -a found
+found=("${(@f)$(bramble completion words -- "${words[@]:1:$((CURRENT - 1))}" 2>/dev/null)}")
+if [[ -n ${found[*]} ]]; then compadd -- "${found[@]}"; else _files; fi
+)";
+
 }  // namespace
 
 int RunCompletion(const Settings& settings) {
   if (settings.Text("what") == "bash") {
     std::fputs(kBashScript, stdout);
+    return 0;
+  }
+  if (settings.Text("what") == "zsh") {
+    std::fputs(kZshScript, stdout);
     return 0;
   }
   std::vector<Command> commands;
