@@ -24,7 +24,10 @@ void Members::Arrived(const std::string& node_id, std::uint64_t visit, const v1:
   {
     const MutexLock lock(mu_);
     Entry& entry = members_[node_id];
-    entry.member = Member{.node_id = node_id, .facts = facts, .present = true};
+    entry.member = Member();
+    entry.member.node_id = node_id;
+    entry.member.facts = facts;
+    entry.member.present = true;
     entry.visit = visit;
     entry.heard = now;
   }

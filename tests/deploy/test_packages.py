@@ -40,7 +40,7 @@ def host(packages):
 def tree(host):
     """Everything on the host's disk that a package could have left."""
     found = host.run("find", "/etc", "/usr", "/var/lib", "/var/cache", "/opt", "-xdev", "-not", "-path", "/var/lib/dpkg/*",
-                     "-not", "-path", "/var/lib/systemd/*", "-not", "-path", "/var/cache/*/ldconfig/*", "-not", "-name", "*-old", "-not", "-name", "*-")  # fmt: skip
+                     "-not", "-path", "/var/lib/systemd/*", "-not", "-path", "/var/cache/apt/*", "-not", "-path", "/var/lib/apt/*", "-not", "-name", "*-old", "-not", "-name", "*-")  # fmt: skip
     return set(found.split("\n"))
 
 
