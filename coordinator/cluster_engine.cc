@@ -108,6 +108,11 @@ Result<std::string> ClusterEngine::CreateJoinToken() {
   return made.ToString();
 }
 
+std::string ClusterEngine::MetricsText() {
+  metrics_.MembersAre(members_.Snapshot());
+  return metrics_.Text();
+}
+
 void ClusterEngine::Drain(std::chrono::steady_clock::time_point deadline) {
   scheduler_.Refuse(Unavailable("the coordinator is stopping: it takes no new requests"));
   SetState(EngineState::kStopping, Unavailable("the coordinator is stopping"));

@@ -43,7 +43,7 @@ class ClusterEngine : public Engine {
   Result<std::string> CreateJoinToken() override;
   const std::string& grpc_address() const override { return grpc_address_; }
   Metrics& metrics() override { return metrics_; }
-  std::string MetricsText() const override { return metrics_.Text(); }
+  std::string MetricsText() override;
   void Drain(std::chrono::steady_clock::time_point deadline) override;
   void Shutdown() override;
 

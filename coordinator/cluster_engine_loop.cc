@@ -66,8 +66,7 @@ void ClusterEngine::WakeAt(TimePoint time) { retry_at_ = std::min(retry_at_, tim
 
 void ClusterEngine::Consider(const Mail& mail) {
   const std::vector<Member> members = members_.Snapshot();
-  metrics_.MembersPresent(static_cast<std::size_t>(std::count_if(
-      members.begin(), members.end(), [](const Member& member) { return member.present; })));
+  metrics_.MembersAre(members);
   if (serving_) {
     if (const std::optional<std::string> loss = FindLoss(mail)) {
       metrics_.WorkerLost();
@@ -98,10 +97,11 @@ std::optional<std::string> ClusterEngine::FindLoss(const Mail& mail) {
   }
   const TimePoint patience = steady_clock::now() + kWhoIsGone;
   for (;;) {
-    for (const Member& member : members_.Snapshot()) {
-      if (!member.present && stages.count(member.node_id) != 0) {
-        return "worker '" + member.node_id + "' was lost";
-      }
+    const std::vector<Member> members = members_.Snapshot();
+    for (const std::string& node_id : stages) {
+      const Member* member = FindMember(members, node_id);
+      if (member == nullptr) return "worker '" + node_id + "' was removed from the cluster";
+      if (!member->present) return "worker '" + node_id + "' was lost";
     }
     if (!mail.lost) return std::nullopt;
     const MutexLock lock(mu_);

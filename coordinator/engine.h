@@ -65,6 +65,10 @@ std::string ClusterJson(const ClusterSnapshot& snapshot);
 // else.
 Result<std::vector<Member>> MembersOf(const std::string& cluster_json);
 
+// Where Prometheus finds the workers' metrics, as its http_sd wants it: a JSON list of targets with
+// labels, one for each member that serves any, whether it is here now or not.
+std::string TargetsJson(const std::vector<Member>& members);
+
 // A coordinator without its HTTP side: lets workers in, plans, loads, serves, and plans again when
 // they come and go. Thread-safe.
 class Engine {
@@ -93,7 +97,7 @@ class Engine {
   // For more metrics of the same process; valid as long as the engine.
   virtual Metrics& metrics() = 0;
   // The page that Prometheus reads (text/plain; version=0.0.4).
-  virtual std::string MetricsText() const = 0;
+  virtual std::string MetricsText() = 0;
 
   // Refuses new requests and waits until those running have ended; at the deadline the rest is
   // cancelled.

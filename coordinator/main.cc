@@ -98,6 +98,8 @@ ApiOptions ApiOver(Engine& engine, const model::Model& model, const Configuratio
   };
   api.metrics = [&engine] { return engine.MetricsText(); };
   api.cluster = [&engine] { return ClusterJson(engine.snapshot()); };
+  api.targets = [&engine] { return TargetsJson(engine.snapshot().members); };
+  api.asked = [&engine](std::uint32_t n) { engine.metrics().Asked(n); };
   api.observe = [&engine](const std::string& route, unsigned status, double seconds) {
     engine.metrics().Answered(route, status, seconds);
   };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/mutex.h"
+#include "common/process_metrics.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -47,6 +48,10 @@ const Buckets& StepRowBuckets() {
 const Buckets& StepSecondsBuckets() {
   static const Buckets buckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
                                   0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5};
+  return buckets;
+}
+const Buckets& ChoiceBuckets() {
+  static const Buckets buckets = {1, 2, 5, 10, 20};
   return buckets;
 }
 // 1, 2, 5, 10, ... up to the longest sequence.
@@ -91,6 +96,10 @@ struct Metrics::Families {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels,
                                                                                      buckets);
   }
+  // One series a member.
+  Family<Gauge>& OfMembers(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+  }
   // Of the series that vLLM has too: its two labels, and one more.
   Labels Vllm(const std::string& key = "", const std::string& value = "") const {
     Labels labels{{"model_name", model}, {"engine", "0"}};
@@ -116,6 +125,21 @@ struct Metrics::Families {
   Gauge& pages = Level("bramble_pages", "Key-value pages of the plan.");
   Gauge& pages_used = Level("bramble_pages_in_use", "Key-value pages of running sequences.");
   Gauge& pages_kept = Level("bramble_pages_kept", "Key-value pages kept for equal beginnings.");
+  Gauge& stages_planned = Level("bramble_plan_stages", "Stages of the plan that serves.");
+  Family<Gauge>& member_present =
+      OfMembers("bramble_member_present", "1 while the worker is heard from.");
+  Family<Gauge>& member_epoch =
+      OfMembers("bramble_member_epoch", "Number of the plan that the worker holds; 0 for none.");
+  Family<Gauge>& member_round_trip =
+      OfMembers("bramble_member_round_trip_seconds", "Round trip of the worker's last heartbeat.");
+  Family<Gauge>& member_available = OfMembers("bramble_member_memory_available_bytes",
+                                              "Memory that the worker's machine could still give.");
+  Family<Gauge>& member_celsius =
+      OfMembers("bramble_member_temperature_celsius", "The worker's hottest thermal zone.");
+  Family<Gauge>& member_undervoltage =
+      OfMembers("bramble_member_undervoltage", "1 if the worker's supply fell below its limit.");
+  Family<Gauge>& member_throttled =
+      OfMembers("bramble_member_throttled", "1 while the worker's firmware slows its board.");
   Family<Gauge>& stage_bytes = prometheus::BuildGauge()
                                    .Name("bramble_stage_memory_bytes")
                                    .Help("Planned memory of a stage.")
@@ -149,6 +173,8 @@ struct Metrics::Families {
       Count("vllm:prefix_cache_queries_total", "Prompt ids looked up in kept pages.", Vllm());
   Counter& prefix_hits =
       Count("vllm:prefix_cache_hits_total", "Prompt ids found in kept pages.", Vllm());
+  Counter& prompt_cached =
+      Count("vllm:prompt_tokens_cached_total", "Prompt ids found in kept pages.", Vllm());
   Counter& preemptions =
       Count("vllm:num_preemptions_total", "Sequences that had to make room.", Vllm());
   Counter& vllm_prompt = Count("vllm:prompt_tokens_total", "Prompt ids.", Vllm());
@@ -185,9 +211,15 @@ struct Metrics::Families {
   Histogram& request_max_tokens =
       Spread("vllm:request_params_max_tokens", "Ids that a request asked for.", tokens, Vllm());
 
+  Histogram& request_choices =
+      Spread("vllm:request_params_n", "Choices that a request asked for.", ChoiceBuckets(), Vllm());
+
+  ProcessMetrics process{registry};
+
   Mutex mu;
   std::vector<std::string> stages GUARDED_BY(mu);  // node ids of the plan that serves
   std::vector<Gauge*> stage_gauges GUARDED_BY(mu);
+  std::map<Gauge*, Family<Gauge>*> of_members GUARDED_BY(mu);
 };
 
 // A series that appears with its first event hides that event from rate(): all known labels exist
@@ -211,6 +243,7 @@ Metrics::Metrics(const std::string& model_name, std::uint32_t context_length,
 Metrics::~Metrics() = default;
 
 std::string Metrics::Text() const {
+  families_->process.Read();
   return prometheus::TextSerializer().Serialize(families_->registry.Collect());
 }
 
@@ -247,6 +280,7 @@ void Metrics::PromptDone(std::uint32_t tokens) {
 void Metrics::PrefixLookedUp(std::uint32_t tokens, std::uint32_t found) {
   families_->prefix_queries.Increment(tokens);
   families_->prefix_hits.Increment(found);
+  families_->prompt_cached.Increment(found);
 }
 
 void Metrics::FirstToken(double seconds_since_submit) {
@@ -284,13 +318,40 @@ void Metrics::Ended(const EndedRequest& request) {
       request.generated_tokens > 1 ? request.decode_seconds / (request.generated_tokens - 1) : 0);
 }
 
-void Metrics::MembersPresent(std::size_t count) {
-  families_->members.Set(static_cast<double>(count));
+void Metrics::MembersAre(const std::vector<Member>& members) {
+  Families& f = *families_;
+  const MutexLock lock(f.mu);
+  const auto before = std::exchange(f.of_members, {});
+  int present = 0;
+  for (const Member& member : members) {
+    const auto set = [&](Family<Gauge>& family, double value) {
+      Gauge& gauge = family.Add({{"node", member.node_id}});
+      gauge.Set(value);
+      f.of_members.emplace(&gauge, &family);
+    };
+    const v1::NodeHealth& health = member.health;
+    if (member.present) ++present;
+    set(f.member_present, member.present ? 1 : 0);
+    set(f.member_epoch, static_cast<double>(member.epoch));
+    set(f.member_round_trip, member.round_trip_seconds);
+    set(f.member_available, static_cast<double>(member.memory_available_bytes));
+    if (health.has_hottest_celsius()) set(f.member_celsius, health.hottest_celsius());
+    if (health.has_undervoltage()) set(f.member_undervoltage, health.undervoltage() ? 1 : 0);
+    if (health.has_throttled()) set(f.member_throttled, health.throttled() != 0 ? 1 : 0);
+  }
+  f.members.Set(present);
+  // Of who was removed, and of sensors that say nothing any more.
+  for (const auto& [gauge, family] : before) {
+    if (f.of_members.count(gauge) == 0) family->Remove(gauge);
+  }
 }
+
+void Metrics::Asked(std::uint32_t n) { families_->request_choices.Observe(n); }
 
 void Metrics::Planned(std::uint64_t epoch, const Plan* plan) {
   Families& f = *families_;
   f.epoch.Set(plan == nullptr ? 0 : static_cast<double>(epoch));
+  f.stages_planned.Set(plan == nullptr ? 0 : static_cast<double>(plan->stages.size()));
   f.expected.Set(plan == nullptr ? 0 : plan->slowest_stage_seconds);
   const MutexLock lock(f.mu);
   for (Gauge* gauge : f.stage_gauges) f.stage_bytes.Remove(gauge);
@@ -299,6 +360,9 @@ void Metrics::Planned(std::uint64_t epoch, const Plan* plan) {
   if (plan == nullptr) return;
   for (const PlannedStage& stage : plan->stages) {
     f.stages.push_back(stage.node_id);
+    // From here on, so that rate() sees its first step.
+    f.step_seconds.Add({{"node", stage.node_id}}, StepSecondsBuckets());
+    f.step_wait.Add({{"node", stage.node_id}}, StepSecondsBuckets());
     const std::array<std::pair<const char*, std::uint64_t>, 3> parts = {
         {{"weights", stage.weight_bytes},
          {"caches", stage.cache_bytes},

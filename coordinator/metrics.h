@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/cluster/members.h"
 #include "coordinator/plan/plan.h"
 #include "coordinator/serve/generator.h"
 #include "coordinator/serve/serve_plan.h"
@@ -52,12 +53,14 @@ class Metrics {
   void Ended(const EndedRequest& request);
 
   // Of the engine.
-  void MembersPresent(std::size_t count);
+  void MembersAre(const std::vector<Member>& members);
   // A plan serves now; none: nullptr.
   void Planned(std::uint64_t epoch, const Plan* plan);
   void WorkerLost();
 
-  // Of the HTTP side. `route` is one of the table's, "" for none.
+  // Of the HTTP side. A request asks for `n` choices.
+  void Asked(std::uint32_t n);
+  // `route` is one of the table's, "" for none.
   void Answered(const std::string& route, unsigned status, double seconds);
 
  private:

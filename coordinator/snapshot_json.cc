@@ -1,4 +1,6 @@
+#include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "coordinator/engine.h"
 
@@ -45,6 +47,25 @@ Member MemberOf(const Json& json) {
   return member;
 }
 
+constexpr std::array<std::pair<std::uint32_t, const char*>, 4> kThrottled = {
+    {{1, "undervoltage"}, {2, "frequency_capped"}, {4, "throttled"}, {8, "soft_temp_limit"}}};
+
+// What a board has no sensor for is missing.
+Json HealthJson(const v1::NodeHealth& health) {
+  Json json = Json::object();
+  if (health.has_hottest_celsius()) json["hottest_celsius"] = health.hottest_celsius();
+  if (health.has_undervoltage()) json["undervoltage"] = health.undervoltage();
+  if (health.has_throttled()) {
+    json["throttled"] = Json::array();
+    for (const auto& [bit, name] : kThrottled) {
+      if ((health.throttled() & bit) != 0) json["throttled"].push_back(name);
+    }
+  }
+  if (health.has_slowest_hertz()) json["slowest_hertz"] = health.slowest_hertz();
+  if (health.max_hertz() > 0) json["max_hertz"] = health.max_hertz();
+  return json;
+}
+
 Json MemberJson(const Member& member) {
   const v1::NodeFacts& facts = member.facts;
   Json features = Json::array();
@@ -66,7 +87,9 @@ Json MemberJson(const Member& member) {
           {"read_bytes_per_second", facts.speed().read_bytes_per_second()},
           {"speeds", SpeedsJson(facts.speed())},
           {"round_trip_seconds", member.round_trip_seconds},
-          {"epoch", member.epoch}};
+          {"epoch", member.epoch},
+          {"metrics", facts.metrics_address()},
+          {"health", HealthJson(member.health)}};
 }
 
 Json LoadedJson(const LoadedStage& stage) {
@@ -103,6 +126,22 @@ const char* EngineStateName(EngineState state) {
       break;
   }
   return "stopping";
+}
+
+std::string TargetsJson(const std::vector<Member>& members) {
+  Json list = Json::array();
+  for (const Member& member : members) {
+    const v1::NodeFacts& facts = member.facts;
+    if (facts.metrics_address().empty()) continue;
+    list.push_back({{"targets", {facts.metrics_address()}},
+                    {"labels",
+                     {{"__scheme__", facts.metrics_tls() ? "https" : "http"},
+                      {"__meta_bramble_role", "worker"},
+                      {"__meta_bramble_node", member.node_id},
+                      {"__meta_bramble_arch", facts.architecture()},
+                      {"__meta_bramble_version", facts.version()}}}});
+  }
+  return list.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string ClusterJson(const ClusterSnapshot& snapshot) {

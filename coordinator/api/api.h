@@ -51,6 +51,9 @@ struct ApiOptions {
   std::function<Status()> health;        // ok: requests are served
   std::function<std::string()> metrics;  // Prometheus text, version 0.0.4
   std::function<std::string()> cluster;  // a JSON object: members, plan, state
+  std::function<std::string()> targets;  // a JSON list: the workers' metrics, as http_sd wants it
+  // Of every request for an answer: how many choices. May be empty.
+  std::function<void(std::uint32_t n)> asked;
   // Of every request: the table's route ("/v1/models/{id}", "" for none), status, seconds. May be
   // empty.
   std::function<void(const std::string& route, unsigned status, double seconds)> observe;

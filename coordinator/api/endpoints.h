@@ -30,5 +30,6 @@ void ServeHealth(const Call& call);       // GET  /health                status.
 void ServeMetrics(const Call& call);      // GET  /metrics               status.cc
 void ServeVersion(const Call& call);      // GET  /version               status.cc
 void ServeCluster(const Call& call);      // GET  /bramble/v1/cluster    status.cc
+void ServeTargets(const Call& call);      // GET  /bramble/v1/sd         status.cc
 
 }  // namespace bramble::coordinator

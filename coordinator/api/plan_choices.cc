@@ -74,6 +74,7 @@ ReplyFacts MakeFacts(const ServedModel& model, const char* prefix) {
 void StartGeneration(const ApiOptions& api, std::shared_ptr<Exchange> exchange,
                      const CommonFields& common, std::vector<ChoicePlan> plans,
                      std::unique_ptr<ChoiceShape> shape, const char* id_prefix) {
+  if (api.asked) api.asked(static_cast<std::uint32_t>(common.n));
   ReplyFacts facts = MakeFacts(api.model, id_prefix);
   const std::size_t choices = plans.size();
   auto writer = common.stream

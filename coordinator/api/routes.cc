@@ -18,6 +18,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/metrics", true, ServeMetrics},
     Route{"GET", "/version", false, ServeVersion},
     Route{"GET", "/bramble/v1/cluster", false, ServeCluster},
+    Route{"GET", "/bramble/v1/sd", false, ServeTargets},
 };
 
 constexpr std::string_view kTail = "{id}";

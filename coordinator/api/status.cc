@@ -39,4 +39,10 @@ void ServeCluster(const Call& call) {
   call.exchange->Reply(std::move(reply));
 }
 
+void ServeTargets(const Call& call) {
+  HttpReply reply;
+  reply.body = call.api.targets();
+  call.exchange->Reply(std::move(reply));
+}
+
 }  // namespace bramble::coordinator

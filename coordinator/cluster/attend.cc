@@ -1,5 +1,7 @@
 #include "coordinator/cluster/attend.h"
 
+#include <cmath>
+
 #include "common/grpc_status.h"
 #include "common/log.h"
 #include "common/net.h"
@@ -35,8 +37,19 @@ Status CheckFacts(const v1::NodeFacts& facts) {
       facts.speed().encodings_size() > kMaxNames) {
     return Invalid("facts: a name is longer than ", kMaxName, " bytes, or a list than ", kMaxNames);
   }
+  if (!facts.metrics_address().empty())
+    RETURN_IF_ERROR(ParseHostPort(facts.metrics_address(), "facts.metrics_address").status());
   if (facts.memory_limit_bytes() == 0) return Invalid("facts.memory_limit_bytes is missing");
   return {};
+}
+
+v1::NodeHealth SoundHealth(v1::NodeHealth health) {
+  constexpr std::uint32_t kThrottledBits = 0xF;
+  if (!std::isfinite(health.hottest_celsius())) health.clear_hottest_celsius();
+  if (!std::isfinite(health.slowest_hertz())) health.clear_slowest_hertz();
+  if (!std::isfinite(health.max_hertz())) health.clear_max_hertz();
+  if (health.has_throttled()) health.set_throttled(health.throttled() & kThrottledBits);
+  return health;
 }
 
 AttendStream::AttendStream(PeerIdentity who, Members* members)
@@ -77,10 +90,13 @@ Status AttendStream::Take() {
     members_->Arrived(who_.node_id, visit_, request_.facts());
     arrived_ = true;
   }
-  members_->Heard(who_.node_id, {.epoch = request_.epoch(),
-                                 .memory_available_bytes = request_.memory_available_bytes(),
-                                 .round_trip_seconds = request_.round_trip_seconds()});
-  return {};
+  const double round_trip = request_.round_trip_seconds();
+  const Beat beat = {.epoch = request_.epoch(),
+                     .memory_available_bytes = request_.memory_available_bytes(),
+                     .round_trip_seconds = std::isfinite(round_trip) ? round_trip : 0,
+                     .health = SoundHealth(request_.health())};
+  if (members_->Heard(who_.node_id, beat)) return {};
+  return Denied("'", who_.node_id, "' was removed from this cluster");
 }
 
 void AttendStream::Echo() {

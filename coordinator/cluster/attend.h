@@ -18,6 +18,9 @@ namespace bramble::coordinator {
 // of itself is shown to people and put into plans.
 Status CheckFacts(const v1::NodeFacts& facts);
 
+// `health` without what no board can mean: numbers that are not finite, bits without a name.
+v1::NodeHealth SoundHealth(v1::NodeHealth health);
+
 // The stream of one member: hears its heartbeats and echoes the newest. Lives until OnDone. gRPC's
 // threads only.
 class AttendStream : public grpc::ServerBidiReactor<v1::AttendRequest, v1::AttendResponse> {

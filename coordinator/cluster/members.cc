@@ -24,7 +24,10 @@ void Members::Arrived(const std::string& node_id, std::uint64_t visit, const v1:
   {
     const MutexLock lock(mu_);
     Entry& entry = members_[node_id];
-    entry.member = Member{.node_id = node_id, .facts = facts, .present = true};
+    entry.member = Member();
+    entry.member.node_id = node_id;
+    entry.member.facts = facts;
+    entry.member.present = true;
     entry.visit = visit;
     entry.heard = now;
   }
@@ -35,23 +38,25 @@ void Members::Arrived(const std::string& node_id, std::uint64_t visit, const v1:
   Notify();
 }
 
-void Members::Heard(const std::string& node_id, const Beat& beat, Clock::time_point now) {
+bool Members::Heard(const std::string& node_id, const Beat& beat, Clock::time_point now) {
   bool returned = false;
   {
     const MutexLock lock(mu_);
     const auto found = members_.find(node_id);
-    if (found == members_.end()) return;
+    if (found == members_.end()) return false;
     Entry& entry = found->second;
     entry.heard = now;
     entry.member.epoch = beat.epoch;
     entry.member.memory_available_bytes = beat.memory_available_bytes;
     entry.member.round_trip_seconds = beat.round_trip_seconds;
+    entry.member.health = beat.health;
     // Its stream outlived a silence: it was frozen, and thawed.
     returned = !std::exchange(entry.member.present, true);
   }
-  if (!returned) return;
+  if (!returned) return true;
   LogInfo("worker is heard again", {{"node", node_id}});
   Notify();
+  return true;
 }
 
 void Members::Left(const std::string& node_id, std::uint64_t visit) {
@@ -62,6 +67,15 @@ void Members::Left(const std::string& node_id, std::uint64_t visit) {
     if (!std::exchange(found->second.member.present, false)) return;
   }
   LogInfo("worker left", {{"node", node_id}});
+  Notify();
+}
+
+void Members::Forget(const std::string& node_id) {
+  {
+    const MutexLock lock(mu_);
+    if (members_.erase(node_id) == 0) return;
+  }
+  LogInfo("worker was removed", {{"node", node_id}});
   Notify();
 }
 

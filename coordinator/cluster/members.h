@@ -21,6 +21,7 @@ struct Member {
   std::uint64_t epoch = 0;                   // of the plan that it holds; 0: none
   std::uint64_t memory_available_bytes = 0;  // as of the last heartbeat
   double round_trip_seconds = 0;             // of the last heartbeat, as the worker measured it
+  v1::NodeHealth health;                     // as of the last heartbeat; every number is finite
 };
 
 // What a heartbeat says.
@@ -28,10 +29,12 @@ struct Beat {
   std::uint64_t epoch = 0;
   std::uint64_t memory_available_bytes = 0;
   double round_trip_seconds = 0;
+  v1::NodeHealth health = {};
 };
 
 // The workers that have attended since this coordinator started, and whether they are here.
-// Members are never forgotten: one that is gone is `present = false`. Thread-safe.
+// One that is gone is `present = false`; only one that was removed from the cluster is forgotten.
+// Thread-safe.
 class Members {
  public:
   using Clock = std::chrono::steady_clock;
@@ -49,8 +52,12 @@ class Members {
   // `visit` tells an older stream of the same member, that ends late, from a newer one.
   void Arrived(const std::string& node_id, std::uint64_t visit, const v1::NodeFacts& facts,
                Clock::time_point now = Clock::now());
-  void Heard(const std::string& node_id, const Beat& beat, Clock::time_point now = Clock::now());
+  // False if the member is not known (any more).
+  [[nodiscard]] bool Heard(const std::string& node_id, const Beat& beat,
+                           Clock::time_point now = Clock::now());
   void Left(const std::string& node_id, std::uint64_t visit);
+  // It was removed from the cluster: its next heartbeat ends its stream.
+  void Forget(const std::string& node_id);
   // Marks those gone that were silent for kSilence.
   void DropSilent(Clock::time_point now = Clock::now());
 

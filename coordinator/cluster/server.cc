@@ -25,6 +25,8 @@ using SystemClock = std::chrono::system_clock;
 
 // How often silence is looked for: a tenth of what counts as silence.
 constexpr std::chrono::milliseconds kLookInterval = Members::kSilence / 10;
+// How often the store is asked whom the command line has removed.
+constexpr std::chrono::seconds kRemovalInterval{1};
 constexpr std::chrono::minutes kRenewalInterval{1};
 
 // Sees to it that the identity in the store is the coordinator's, of this cluster, and not near its
@@ -70,6 +72,8 @@ class Server final : public ClusterServer {
 
  private:
   void Watch();
+  // Forgets the members that the store says were removed.
+  void ForgetRemoved();
 
   const ClusterOptions options_;
   const IdentityStore identities_;
@@ -111,6 +115,7 @@ Status Server::Listen() {
 
 void Server::Watch() {
   auto next_renewal = std::chrono::steady_clock::now() + kRenewalInterval;
+  auto next_removal = std::chrono::steady_clock::now() + kRemovalInterval;
   while (true) {
     const auto now = std::chrono::steady_clock::now();
     {
@@ -119,6 +124,8 @@ void Server::Watch() {
       if (stopping_) return;
     }
     options_.members->DropSilent();
+    if (now >= next_removal && tasks_->Post([this] { ForgetRemoved(); }))
+      next_removal = now + kRemovalInterval;
     if (now < next_renewal) continue;
     next_renewal = now + kRenewalInterval;
     const bool posted = tasks_->Post([this] {
@@ -126,6 +133,14 @@ void Server::Watch() {
       if (!status.ok()) LogFailure("renewing the coordinator's certificate failed", status);
     });
     if (!posted) next_renewal = now;
+  }
+}
+
+void Server::ForgetRemoved() {
+  const auto records = options_.store->Members();
+  if (!records.ok()) return LogFailure("reading the members failed", records.status());
+  for (const MemberRecord& record : *records) {
+    if (record.removed) options_.members->Forget(record.node_id);
   }
 }
 

@@ -50,7 +50,8 @@ TEST(Metrics, HelpIsOneLineForEachFamily) {
   std::size_t families = 0;
   for (std::string line; std::getline(text, line);) {
     ASSERT_TRUE(line.rfind("# HELP ", 0) == 0 || line.rfind("# TYPE ", 0) == 0 ||
-                line.rfind("bramble_", 0) == 0 || line.rfind("vllm:", 0) == 0)
+                line.rfind("bramble_", 0) == 0 || line.rfind("vllm:", 0) == 0 ||
+                line.rfind("process_", 0) == 0)
         << line;
     if (line.rfind("# HELP ", 0) != 0) continue;
     ++families;
@@ -91,6 +92,63 @@ TEST(Metrics, CountsARequestAsItsTimesSay) {
   }
 }
 
+TEST(Metrics, SaysHowEachMemberIs) {
+  Metrics metrics("smol", 2048, "1");
+  std::vector<Member> members(2);
+  members[0].node_id = "pi-1";
+  members[0].present = true;
+  members[0].epoch = 4;
+  members[0].round_trip_seconds = 0.002;
+  members[0].memory_available_bytes = 5000;
+  members[0].health.set_hottest_celsius(61.5);
+  members[0].health.set_undervoltage(true);
+  members[0].health.set_throttled(5);
+  members[1].node_id = "pc";
+  metrics.MembersAre(members);
+  const std::string text = metrics.Text();
+  for (const char* line :
+       {"bramble_members_present 1", "bramble_member_present{node=\"pi-1\"} 1",
+        "bramble_member_present{node=\"pc\"} 0", "bramble_member_epoch{node=\"pi-1\"} 4",
+        "bramble_member_round_trip_seconds{node=\"pi-1\"} 0.002",
+        "bramble_member_memory_available_bytes{node=\"pi-1\"} 5000",
+        "bramble_member_temperature_celsius{node=\"pi-1\"} 61.5",
+        "bramble_member_undervoltage{node=\"pi-1\"} 1",
+        "bramble_member_throttled{node=\"pi-1\"} 1"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  for (const char* absent : {"bramble_member_temperature_celsius{node=\"pc\"}",
+                             "bramble_member_undervoltage{node=\"pc\"}"}) {
+    EXPECT_THAT(text, Not(HasSubstr(absent))) << "a board without sensors";
+  }
+}
+
+TEST(Metrics, ForgetsAMemberThatWasRemovedAndASensorThatIsSilent) {
+  Metrics metrics("smol", 2048, "1");
+  std::vector<Member> members(2);
+  members[0].node_id = "pi-1";
+  members[0].health.set_hottest_celsius(61.5);
+  members[1].node_id = "pi-2";
+  metrics.MembersAre(members);
+  EXPECT_THAT(metrics.Text(), HasSubstr("bramble_member_present{node=\"pi-2\"} 0"));
+  members.pop_back();
+  members[0].health.clear_hottest_celsius();
+  metrics.MembersAre(members);
+  EXPECT_THAT(metrics.Text(), HasSubstr("bramble_member_present{node=\"pi-1\"} 0"));
+  EXPECT_THAT(metrics.Text(), Not(HasSubstr("node=\"pi-2\"")));
+  EXPECT_THAT(metrics.Text(), Not(HasSubstr("bramble_member_temperature_celsius{")));
+}
+
+TEST(Metrics, BooksChoicesAndCachedPrompts) {
+  Metrics metrics("smol", 2048, "1");
+  metrics.Asked(3);
+  metrics.PrefixLookedUp(100, 64);
+  const std::string labels = "{engine=\"0\",model_name=\"smol\"";
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("vllm:request_params_n_bucket" + labels + ",le=\"2\"} 0"));
+  EXPECT_THAT(text, HasSubstr("vllm:request_params_n_bucket" + labels + ",le=\"5\"} 1"));
+  EXPECT_THAT(text, HasSubstr("vllm:prompt_tokens_cached_total" + labels + "} 64"));
+}
+
 TEST(Metrics, ForgetsTheStagesOfAPlanThatIsGone) {
   Metrics metrics("smol", 2048, "1");
   Plan plan;
@@ -99,6 +157,7 @@ TEST(Metrics, ForgetsTheStagesOfAPlanThatIsGone) {
   plan.stages[0].weight_bytes = 1000;
   plan.stages[1].node_id = "pi-2";
   metrics.Planned(4, &plan);
+  EXPECT_THAT(metrics.Text(), HasSubstr("bramble_step_seconds_count{node=\"pi-2\"} 0"));
   metrics.StageSpent(1, 0.003, 0.001);
   metrics.StageSpent(2, 1, 1);  // there is none
   EXPECT_THAT(metrics.Text(), HasSubstr("bramble_plan_epoch 4"));

@@ -124,6 +124,7 @@ ApiTest::ApiTest() : tokenizer_(MakeSmallTokenizer()) {
   options_.health = [this] { return health_; };
   options_.metrics = [] { return std::string("bramble_up 1\n"); };
   options_.cluster = [] { return std::string(R"({"state":"ready"})"); };
+  options_.targets = [] { return std::string("[]"); };
   generator_.script = Ids("Hello world");
   generator_.script.push_back(257);
 }

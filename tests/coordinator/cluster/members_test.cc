@@ -35,8 +35,8 @@ class MembersTest : public testing::Test {
 TEST_F(MembersTest, KnowsWhoArrivedAndWhatTheySaid) {
   members_.Arrived("pi-2", 1, FactsOf("10.0.0.2:7070"), start_);
   members_.Arrived("pi-1", 2, FactsOf("10.0.0.1:7070"), start_);
-  members_.Heard("pi-1", {.epoch = 4, .memory_available_bytes = 77, .round_trip_seconds = 0.5},
-                 start_);
+  EXPECT_TRUE(members_.Heard(
+      "pi-1", {.epoch = 4, .memory_available_bytes = 77, .round_trip_seconds = 0.5}, start_));
   const auto members = members_.Snapshot();
   ASSERT_EQ(members.size(), 2);
   EXPECT_EQ(members[0].node_id, "pi-1");
@@ -50,7 +50,7 @@ TEST_F(MembersTest, KnowsWhoArrivedAndWhatTheySaid) {
 
 TEST_F(MembersTest, ASilentMemberIsGoneAfterAWhileAndReturnsWhenHeard) {
   members_.Arrived("pi", 1, FactsOf("a:1"), start_);
-  members_.Heard("pi", {}, start_ + milliseconds(600));
+  EXPECT_TRUE(members_.Heard("pi", {}, start_ + milliseconds(600)));
   members_.DropSilent(start_ + milliseconds(599) + Members::kSilence);
   EXPECT_TRUE(Present("pi"));
   EXPECT_EQ(changes_, 1);
@@ -59,7 +59,7 @@ TEST_F(MembersTest, ASilentMemberIsGoneAfterAWhileAndReturnsWhenHeard) {
   EXPECT_EQ(changes_, 2);
   members_.DropSilent(start_ + milliseconds(5000));
   EXPECT_EQ(changes_, 2) << "it is told once";
-  members_.Heard("pi", {}, start_ + milliseconds(5100));
+  EXPECT_TRUE(members_.Heard("pi", {}, start_ + milliseconds(5100)));
   EXPECT_TRUE(Present("pi"));
   EXPECT_EQ(changes_, 3);
 }
@@ -83,9 +83,18 @@ TEST_F(MembersTest, AnOldStreamThatEndsLateDoesNotSendANewOneAway) {
 }
 
 TEST_F(MembersTest, AHeartbeatOfAStrangerIsIgnored) {
-  members_.Heard("nobody", {}, start_);
+  EXPECT_FALSE(members_.Heard("nobody", {}, start_));
   EXPECT_TRUE(members_.Snapshot().empty());
   EXPECT_EQ(changes_, 0);
+}
+
+TEST_F(MembersTest, AMemberThatWasRemovedIsForgottenAndNotHeardAnyMore) {
+  members_.Arrived("pi", 1, FactsOf("a:1"), start_);
+  members_.Forget("pi");
+  EXPECT_TRUE(members_.Snapshot().empty());
+  EXPECT_FALSE(members_.Heard("pi", {}, start_));
+  members_.Forget("pi");
+  EXPECT_EQ(changes_, 2) << "it is told once";
 }
 
 }  // namespace

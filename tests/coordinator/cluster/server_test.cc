@@ -240,6 +240,26 @@ TEST_F(ClusterServerTest, RenewsAMembersCertificateAndNotARemovedOnes) {
             grpc::StatusCode::PERMISSION_DENIED);
 }
 
+TEST_F(ClusterServerTest, SendsAMemberAwayThatWasRemoved) {
+  const auto stub = MemberStub("pi");
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const auto stream = stub->Attend(&context);
+  v1::AttendRequest request;
+  *request.mutable_facts() = GoodFacts();
+  ASSERT_TRUE(stream->Write(request));
+  EXPECT_TRUE(Within(std::chrono::milliseconds(1000), [&] { return Find("pi").has_value(); }));
+  ASSERT_TRUE(store_->RemoveMember("pi").ok());
+  EXPECT_TRUE(Within(std::chrono::milliseconds(3000), [&] { return !Find("pi").has_value(); }));
+  request.clear_facts();
+  request.set_beat(2);
+  stream->Write(request);
+  v1::AttendResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
+}
+
 TEST_F(ClusterServerTest, HearsHeartbeatsAndEchoesThem) {
   const auto stub = MemberStub("pi");
   grpc::ClientContext context;
