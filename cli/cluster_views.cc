@@ -29,15 +29,32 @@ std::string HeldBy(const Json& plan, const std::string& node) {
   return "-";
 }
 
+// "52 C", "71 C under-voltage throttled", "-" where the board has no sensors.
+std::string HealthOf(const Json& member) {
+  const Json health = member.value("health", Json::object());
+  std::string text;
+  const auto add = [&](const std::string& word) { text += (text.empty() ? "" : " ") + word; };
+  if (health.contains("hottest_celsius"))
+    add(Fixed(health.value("hottest_celsius", 0.0), 0) + " C");
+  if (health.value("undervoltage", false)) add("under-voltage");
+  for (const Json& reason : health.value("throttled", Json::array())) {
+    const std::string name = reason.is_string() ? reason.get<std::string>() : "";
+    if (name != "undervoltage") add(name);
+  }
+  return text.empty() ? "-" : text;
+}
+
 void PrintNodes(const Json& cluster) {
-  Table table({"NODE", "STATE", "ADDRESS", "MEMORY", "THREADS", "READS", "ROUND TRIP", "HOLDS"});
+  Table table(
+      {"NODE", "STATE", "ADDRESS", "MEMORY", "THREADS", "READS", "ROUND TRIP", "HEALTH", "HOLDS"});
   for (const Json& member : cluster["members"]) {
     const std::string node = member.value("node", "");
-    table.AddRow(
-        {node, member.value("present", false) ? "here" : "lost", member.value("address", ""),
-         BytesOf(member, "memory_limit_bytes"), std::to_string(member.value("threads", 0)),
-         Fixed(member.value("read_bytes_per_second", 0.0) / 1e9, 1) + " GB/s",
-         HumanSeconds(member.value("round_trip_seconds", 0.0)), HeldBy(cluster["plan"], node)});
+    table.AddRow({node, member.value("present", false) ? "here" : "lost",
+                  member.value("address", ""), BytesOf(member, "memory_limit_bytes"),
+                  std::to_string(member.value("threads", 0)),
+                  Fixed(member.value("read_bytes_per_second", 0.0) / 1e9, 1) + " GB/s",
+                  HumanSeconds(member.value("round_trip_seconds", 0.0)), HealthOf(member),
+                  HeldBy(cluster["plan"], node)});
   }
   std::fputs(table.Text().c_str(), stdout);
 }

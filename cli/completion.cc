@@ -15,11 +15,21 @@ constexpr const char* kBashScript = R"(_bramble() {
 complete -o default -F _bramble bramble
 )";
 
+constexpr const char* kZshScript = R"zsh(#compdef bramble
+local -a found
+found=(${(f)"$(bramble completion words -- "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+if (( $#found )); then compadd -- $found; else _files; fi
+)zsh";
+
 }  // namespace
 
 int RunCompletion(const Settings& settings) {
   if (settings.Text("what") == "bash") {
     std::fputs(kBashScript, stdout);
+    return 0;
+  }
+  if (settings.Text("what") == "zsh") {
+    std::fputs(kZshScript, stdout);
     return 0;
   }
   std::vector<Command> commands;

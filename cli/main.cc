@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/verbs.h"
+#include "common/manual.h"
 #include "common/version.h"
 
 namespace {
@@ -44,6 +45,10 @@ int main(int argc, char** argv) {
   if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
     std::fputs(bramble::VerbsHelp("bramble", kSummary, commands).c_str(), stdout);
     return words.empty() ? kMisuse : 0;
+  }
+  if (words[0] == "--print-manual") {
+    std::fputs(bramble::ManualPage("bramble", kSummary, commands).c_str(), stdout);
+    return 0;
   }
   if (words[0] == "--version") {
     std::printf("bramble %s\n", bramble::kVersion);

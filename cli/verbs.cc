@@ -192,6 +192,7 @@ constexpr Setting kPlanSettings[] = {
     kApiKey,
     kCaFile,
     kJson};
+constexpr Setting kHealthSettings[] = {kUrl, kApiKey, kCaFile};
 constexpr Setting kPullSettings[] = {kModel, kJson};
 constexpr Setting kInspectSettings[] = {kModel,
                                         kJson,
@@ -330,11 +331,31 @@ constexpr Setting kTokenDeleteSettings[] = {kState,
                                              .help = "the token's id",
                                              .place = kPositional,
                                              .required = true}};
+constexpr Setting kNodeRemoveSettings[] = {kState,
+                                           {.name = "node",
+                                            .type = kText,
+                                            .fallback = nullptr,
+                                            .help = "the worker's name",
+                                            .place = kPositional,
+                                            .required = true}};
+constexpr Setting kCertificateCreateSettings[] = {
+    kState,
+    {.name = "name",
+     .type = kText,
+     .fallback = "prometheus",
+     .help = "whom it names: letters, digits and '-'"},
+    {.name = "ttl", .type = kDuration, .fallback = "365d", .help = "how long it is valid"},
+    {.name = "out",
+     .type = kText,
+     .fallback = nullptr,
+     .help = "folder for key.pem, chain.pem and root.pem",
+     .required = true,
+     .value_name = "DIR"}};
 constexpr Setting kCompletionSettings[] = {{.name = "what",
                                             .type = kChoice,
                                             .fallback = "bash",
-                                            .help = "the script for bash, or words for a line",
-                                            .choices = "bash|words",
+                                            .help = "the script for a shell, or words for a line",
+                                            .choices = "bash|zsh|words",
                                             .place = kPositional},
                                            {.name = "words",
                                             .type = kTexts,
@@ -352,6 +373,8 @@ constexpr Verb kVerbs[] = {
     {{"models", "the models on this machine, and with --url those served", kClusterSettings},
      RunModels},
     {{"plan", "who holds which blocks, and why", kPlanSettings}, RunPlan},
+    {{"health", "whether a coordinator, or a worker's metrics address, serves", kHealthSettings},
+     RunHealth},
     {{"pull", "fetch a model", kPullSettings}, RunPull},
     {{"inspect", "what is in a model file", kInspectSettings}, RunInspect},
     {{"eval", "the logits that a model gives", kEvalSettings}, RunEval},
@@ -361,6 +384,10 @@ constexpr Verb kVerbs[] = {
     {{"token create", "a token that lets a machine join", kTokenCreateSettings}, RunTokenCreate},
     {{"token list", "the tokens that may still be used", kTokenListSettings}, RunTokenList},
     {{"token delete", "make a token useless", kTokenDeleteSettings}, RunTokenDelete},
+    {{"node remove", "never let a worker in again", kNodeRemoveSettings}, RunNodeRemove},
+    {{"certificate create", "a certificate for Prometheus to read workers' metrics with",
+      kCertificateCreateSettings},
+     RunCertificateCreate},
     {{"completion", "completion for a shell", kCompletionSettings}, RunCompletion},
 };
 

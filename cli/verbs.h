@@ -25,6 +25,8 @@ int RunWorker(const Settings& settings);
 int RunNodes(const Settings& settings);
 int RunModels(const Settings& settings);
 int RunPlan(const Settings& settings);
+int RunNodeRemove(const Settings& settings);
+int RunHealth(const Settings& settings);
 int RunPull(const Settings& settings);
 int RunInspect(const Settings& settings);
 int RunEval(const Settings& settings);
@@ -34,6 +36,7 @@ int RunPerplexity(const Settings& settings);
 int RunTokenCreate(const Settings& settings);
 int RunTokenList(const Settings& settings);
 int RunTokenDelete(const Settings& settings);
+int RunCertificateCreate(const Settings& settings);
 int RunCompletion(const Settings& settings);
 
 }  // namespace bramble::cli

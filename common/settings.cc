@@ -12,6 +12,7 @@
 #include "common/escape.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/manual.h"
 #include "common/settings_sources.h"
 
 namespace bramble {
@@ -283,6 +284,9 @@ Result<GivenValues> ReadNamedFile(const Command& command, const ParseOptions& op
 
 ParsedCommand ParseCommand(const Command& command, std::span<const std::string> words,
                            const ParseOptions& options, const Environment& environment) {
+  // For who builds packages: no row, so that no verb's help has it.
+  if (words.size() == 1 && words[0] == "--print-manual" && options.default_file != nullptr)
+    return Ended(0, ManualPage(command, options.default_file));
   const auto from_words = ReadWords(command, words);
   if (!from_words.ok()) return Misused(command, 2, from_words.status());
   if (from_words->contains("help")) return Ended(0, HelpText(command));
