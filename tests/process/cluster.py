@@ -137,7 +137,7 @@ class Cluster:
             self.add_worker(f"worker-{i + 1}")
         self.wait_ready()
 
-    def add_worker(self, name):
+    def add_worker(self, name, *more):
         daemon = Daemon(
             name,
             [
@@ -145,6 +145,7 @@ class Cluster:
                 *("--join", self.coordinator.ready["grpc"], "--token-file", self.path / "token"),
                 *("--state", self.path / name, "--name", name, "--listen", "127.0.0.1:0"),
                 *self._worker_arguments,
+                *more,
             ],
             self.path / f"{name}.log",
         )
