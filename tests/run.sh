@@ -11,7 +11,8 @@ with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/
 not possible, the tests that need them say that they were skipped.
 
   --slow   also clang-tidy and Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
-           UndefinedBehaviorSanitizer, ThreadSanitizer)
+           UndefinedBehaviorSanitizer, ThreadSanitizer); as root, packages, the Ansible collection and containers
+           on fresh machines (tests/deploy)
 EOF
 }
 
@@ -56,6 +57,13 @@ if $slow; then
     cmake --build --preset $preset --parallel "$(nproc)"
     ctest --preset $preset
   done
+fi
+
+if $slow; then
+  step "Packages, Ansible, containers"
+  bash tools/install-packages deploy
+  tools/test-venv deploy
+  BRAMBLE_BUILD=build/test build/venv/bin/python -B -m pytest -q -rs -p no:cacheprovider tests/deploy
 fi
 
 step "Tests"
