@@ -3,6 +3,8 @@
 #include "kernels/portable/kernels.h"
 #if defined(__x86_64__)
 #include "kernels/x86/kernels.h"
+#elif defined(__aarch64__)
+#include "kernels/arm/kernels.h"
 #endif
 
 namespace bramble::kernels {
@@ -18,12 +20,24 @@ template <Function kFunction>
 void GateAvx2(const float* a, const float* b, float limit, float offset, std::size_t n, float* y) {
   x86::GateAvx2(kFunction, a, b, limit, offset, n, y);
 }
+#elif defined(__aarch64__)
+template <Function kFunction>
+void ActivateNeon(const float* x, std::size_t n, float* y) {
+  arm::ActivateNeon(kFunction, x, n, y);
+}
+
+template <Function kFunction>
+void GateNeon(const float* a, const float* b, float limit, float offset, std::size_t n, float* y) {
+  arm::GateNeon(kFunction, a, b, limit, offset, n, y);
+}
 #endif
 
 template <Function kFunction>
 constexpr Row<ActivationFn> kActivations[] = {
 #if defined(__x86_64__)
     {"activation/avx2", kAvx2, ActivateAvx2<kFunction>},
+#elif defined(__aarch64__)
+    {"activation/neon", kNeon, ActivateNeon<kFunction>},
 #endif
     {"activation/portable", kNothing, portable::Activate<kFunction>},
 };
@@ -32,6 +46,8 @@ template <Function kFunction>
 constexpr Row<GateFn> kGates[] = {
 #if defined(__x86_64__)
     {"gate/avx2", kAvx2, GateAvx2<kFunction>},
+#elif defined(__aarch64__)
+    {"gate/neon", kNeon, GateNeon<kFunction>},
 #endif
     {"gate/portable", kNothing, portable::Gate<kFunction>},
 };

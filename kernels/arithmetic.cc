@@ -3,6 +3,8 @@
 #include "kernels/portable/kernels.h"
 #if defined(__x86_64__)
 #include "kernels/x86/kernels.h"
+#elif defined(__aarch64__)
+#include "kernels/arm/kernels.h"
 #endif
 
 namespace bramble::kernels {
@@ -23,12 +25,16 @@ constexpr Row<ScalarFn> kScaleRows[] = {
 constexpr Row<ScalarFn> kAddScaledRows[] = {
 #if defined(__x86_64__)
     {"add_scaled/avx2", kAvx2, x86::AddScaledAvx2},
+#elif defined(__aarch64__)
+    {"add_scaled/neon", kNeon, arm::AddScaledNeon},
 #endif
     {"add_scaled/portable", kNothing, portable::AddScaled},
 };
 constexpr Row<ScalarFn> kSoftCapRows[] = {
 #if defined(__x86_64__)
     {"soft_cap/avx2", kAvx2, x86::SoftCapAvx2},
+#elif defined(__aarch64__)
+    {"soft_cap/neon", kNeon, arm::SoftCapNeon},
 #endif
     {"soft_cap/portable", kNothing, portable::SoftCap},
 };

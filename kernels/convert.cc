@@ -6,6 +6,8 @@
 #include "kernels/portable/kernels.h"
 #if defined(__x86_64__)
 #include "kernels/x86/kernels.h"
+#elif defined(__aarch64__)
+#include "kernels/arm/kernels.h"
 #endif
 
 namespace bramble::kernels {
@@ -14,6 +16,8 @@ namespace {
 constexpr Row<FloatsToHalvesFn> kRows[] = {
 #if defined(__x86_64__)
     {"floats_to_halves/avx2", kAvx2, x86::FloatsToHalvesAvx2},
+#elif defined(__aarch64__)
+    {"floats_to_halves/neon", kNeon, arm::FloatsToHalvesNeon},
 #endif
     {"floats_to_halves/portable", kNothing, portable::FloatsToHalves},
 };

@@ -3,6 +3,8 @@
 #include <cfenv>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace bramble::kernels {
@@ -31,6 +33,17 @@ Features AskCpu() {
       features |= kAvx512Vnni;
     }
   }
+#elif defined(__aarch64__)
+  // Bits of the kernel's interface (its Documentation/arch/arm64/elf_hwcaps.rst), by number: older
+  // headers lack the names.
+  constexpr unsigned long kAsimd = 1UL << 1U;
+  constexpr unsigned long kAsimdDp = 1UL << 20U;
+  constexpr unsigned long kSecondI8mm = 1UL << 13U;
+  const unsigned long first = getauxval(AT_HWCAP);
+  const unsigned long second = getauxval(AT_HWCAP2);
+  if ((first & kAsimd) != 0) features |= kNeon;
+  if (Has(features, kNeon) && (first & kAsimdDp) != 0) features |= kDotprod;
+  if (Has(features, kDotprod) && (second & kSecondI8mm) != 0) features |= kI8mm;
 #endif
   return features;
 }
@@ -41,9 +54,9 @@ struct Isa {
 };
 
 constexpr Isa kIsas[] = {
-    {"portable", kNothing},
-    {"avx2", kAvx2},
-    {"avx512", kAvx2 | kAvx512Vnni},
+    {"portable", kNothing},          {"avx2", kAvx2},
+    {"avx512", kAvx2 | kAvx512Vnni}, {"neon", kNeon},
+    {"dotprod", kNeon | kDotprod},   {"i8mm", kNeon | kDotprod | kI8mm},
 };
 
 }  // namespace
@@ -67,7 +80,7 @@ IsaChoice ChooseIsa(std::string_view name, Features* features) {
   return IsaChoice::kUnknownName;
 }
 
-const char* IsaNames() { return "auto, portable, avx2, avx512"; }
+const char* IsaNames() { return "auto, portable, avx2, avx512, neon, dotprod, i8mm"; }
 
 bool FloatEnvironmentIsStandard() {
   // Asked by computing, since the control register has another name on every CPU. `volatile`: at

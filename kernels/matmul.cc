@@ -10,6 +10,8 @@
 #include "kernels/portable/matmul_layout.h"
 #if defined(__x86_64__)
 #include "kernels/x86/kernels.h"
+#elif defined(__aarch64__)
+#include "kernels/arm/kernels.h"
 #endif
 
 namespace bramble::kernels {
@@ -39,10 +41,9 @@ constexpr MatmulKernel PortableF32(const char* name) {
           portable::RunF32<kEncoding>};
 }
 
-#if defined(__x86_64__)
 template <Encoding kEncoding>
 constexpr MatmulKernel OnPanels(const char* name, InputForm form, void (*run)(const MatmulArgs&),
-                                Features needs = kAvx2) {
+                                Features needs) {
   return {name,
           kEncoding,
           form,
@@ -53,19 +54,27 @@ constexpr MatmulKernel OnPanels(const char* name, InputForm form, void (*run)(co
           run};
 }
 
+// Decoded weights; `needs` is what kAddPiece needs.
+#if defined(__x86_64__)
+constexpr portable::AddPieceFn kAddPiece = x86::AddPieceAvx2;
+#elif defined(__aarch64__)
+constexpr portable::AddPieceFn kAddPiece = arm::AddPieceNeon;
+#else
+constexpr portable::AddPieceFn kAddPiece = portable::AddPiece;
+#endif
+
 template <Encoding kEncoding>
-void RunDecodedAvx2(const MatmulArgs& args) {
-  portable::RunDecoded(args, *FindEncoding(kEncoding), x86::AddPieceAvx2);
+void RunDecodedFast(const MatmulArgs& args) {
+  portable::RunDecoded(args, *FindEncoding(kEncoding), kAddPiece);
 }
 
 template <Encoding kEncoding>
-constexpr MatmulKernel DecodedAvx2(const char* name) {
+constexpr MatmulKernel Decoded(const char* name, Features needs) {
   MatmulKernel kernel = PortableF32<kEncoding>(name);
-  kernel.needs = kAvx2;
-  kernel.run = RunDecodedAvx2<kEncoding>;
+  kernel.needs = needs;
+  kernel.run = RunDecodedFast<kEncoding>;
   return kernel;
 }
-#endif
 
 // Those of one encoding and form: best first, the last one needs nothing.
 constexpr MatmulKernel kKernels[] = {
@@ -90,42 +99,119 @@ constexpr MatmulKernel kKernels[] = {
                               kAvx2 | kAvx512Vnni),
     OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/avx512", InputForm::kA8, x86::MatmulQ6KAvx512,
                               kAvx2 | kAvx512Vnni),
-    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/avx2", InputForm::kA8, x86::MatmulQ40Avx2),
-    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/avx2", InputForm::kA8, x86::MatmulQ41Avx2),
-    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/avx2", InputForm::kA8, x86::MatmulQ50Avx2),
-    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/avx2", InputForm::kA8, x86::MatmulQ51Avx2),
-    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/avx2", InputForm::kA8, x86::MatmulQ80Avx2),
-    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/avx2", InputForm::kA8, x86::MatmulQ2KAvx2),
-    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/avx2", InputForm::kA8, x86::MatmulQ3KAvx2),
-    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/avx2", InputForm::kA8, x86::MatmulQ4KAvx2),
-    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/avx2", InputForm::kA8, x86::MatmulQ5KAvx2),
-    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/avx2", InputForm::kA8, x86::MatmulQ6KAvx2),
-    OnPanels<Encoding::kF32>("matmul/f32/f32/avx2", InputForm::kF32, x86::MatmulF32Avx2),
-    OnPanels<Encoding::kF16>("matmul/f16/f32/avx2", InputForm::kF32, x86::MatmulF16Avx2),
-    OnPanels<Encoding::kBf16>("matmul/bf16/f32/avx2", InputForm::kF32, x86::MatmulBf16Avx2),
-    DecodedAvx2<Encoding::kQ4_0>("matmul/q4_0/f32/avx2"),
-    DecodedAvx2<Encoding::kQ4_1>("matmul/q4_1/f32/avx2"),
-    DecodedAvx2<Encoding::kQ5_0>("matmul/q5_0/f32/avx2"),
-    DecodedAvx2<Encoding::kQ5_1>("matmul/q5_1/f32/avx2"),
-    DecodedAvx2<Encoding::kQ8_0>("matmul/q8_0/f32/avx2"),
-    DecodedAvx2<Encoding::kQ2_K>("matmul/q2_k/f32/avx2"),
-    DecodedAvx2<Encoding::kQ3_K>("matmul/q3_k/f32/avx2"),
-    DecodedAvx2<Encoding::kQ4_K>("matmul/q4_k/f32/avx2"),
-    DecodedAvx2<Encoding::kQ5_K>("matmul/q5_k/f32/avx2"),
-    DecodedAvx2<Encoding::kQ6_K>("matmul/q6_k/f32/avx2"),
-    DecodedAvx2<Encoding::kIq4Nl>("matmul/iq4_nl/f32/avx2"),
-    DecodedAvx2<Encoding::kIq4Xs>("matmul/iq4_xs/f32/avx2"),
-    DecodedAvx2<Encoding::kIq2Xxs>("matmul/iq2_xxs/f32/avx2"),
-    DecodedAvx2<Encoding::kIq2Xs>("matmul/iq2_xs/f32/avx2"),
-    DecodedAvx2<Encoding::kIq2S>("matmul/iq2_s/f32/avx2"),
-    DecodedAvx2<Encoding::kIq3Xxs>("matmul/iq3_xxs/f32/avx2"),
-    DecodedAvx2<Encoding::kIq3S>("matmul/iq3_s/f32/avx2"),
-    DecodedAvx2<Encoding::kIq1S>("matmul/iq1_s/f32/avx2"),
-    DecodedAvx2<Encoding::kIq1M>("matmul/iq1_m/f32/avx2"),
-    DecodedAvx2<Encoding::kTq1_0>("matmul/tq1_0/f32/avx2"),
-    DecodedAvx2<Encoding::kTq2_0>("matmul/tq2_0/f32/avx2"),
-    DecodedAvx2<Encoding::kMxfp4>("matmul/mxfp4/f32/avx2"),
-    DecodedAvx2<Encoding::kNvfp4>("matmul/nvfp4/f32/avx2"),
+    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/avx2", InputForm::kA8, x86::MatmulQ40Avx2, kAvx2),
+    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/avx2", InputForm::kA8, x86::MatmulQ41Avx2, kAvx2),
+    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/avx2", InputForm::kA8, x86::MatmulQ50Avx2, kAvx2),
+    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/avx2", InputForm::kA8, x86::MatmulQ51Avx2, kAvx2),
+    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/avx2", InputForm::kA8, x86::MatmulQ80Avx2, kAvx2),
+    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/avx2", InputForm::kA8, x86::MatmulQ2KAvx2, kAvx2),
+    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/avx2", InputForm::kA8, x86::MatmulQ3KAvx2, kAvx2),
+    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/avx2", InputForm::kA8, x86::MatmulQ4KAvx2, kAvx2),
+    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/avx2", InputForm::kA8, x86::MatmulQ5KAvx2, kAvx2),
+    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/avx2", InputForm::kA8, x86::MatmulQ6KAvx2, kAvx2),
+    OnPanels<Encoding::kF32>("matmul/f32/f32/avx2", InputForm::kF32, x86::MatmulF32Avx2, kAvx2),
+    OnPanels<Encoding::kF16>("matmul/f16/f32/avx2", InputForm::kF32, x86::MatmulF16Avx2, kAvx2),
+    OnPanels<Encoding::kBf16>("matmul/bf16/f32/avx2", InputForm::kF32, x86::MatmulBf16Avx2, kAvx2),
+    Decoded<Encoding::kQ4_0>("matmul/q4_0/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ4_1>("matmul/q4_1/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ5_0>("matmul/q5_0/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ5_1>("matmul/q5_1/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ8_0>("matmul/q8_0/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ2_K>("matmul/q2_k/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ3_K>("matmul/q3_k/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ4_K>("matmul/q4_k/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ5_K>("matmul/q5_k/f32/avx2", kAvx2),
+    Decoded<Encoding::kQ6_K>("matmul/q6_k/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq4Nl>("matmul/iq4_nl/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq4Xs>("matmul/iq4_xs/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq2Xxs>("matmul/iq2_xxs/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq2Xs>("matmul/iq2_xs/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq2S>("matmul/iq2_s/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq3Xxs>("matmul/iq3_xxs/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq3S>("matmul/iq3_s/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq1S>("matmul/iq1_s/f32/avx2", kAvx2),
+    Decoded<Encoding::kIq1M>("matmul/iq1_m/f32/avx2", kAvx2),
+    Decoded<Encoding::kTq1_0>("matmul/tq1_0/f32/avx2", kAvx2),
+    Decoded<Encoding::kTq2_0>("matmul/tq2_0/f32/avx2", kAvx2),
+    Decoded<Encoding::kMxfp4>("matmul/mxfp4/f32/avx2", kAvx2),
+    Decoded<Encoding::kNvfp4>("matmul/nvfp4/f32/avx2", kAvx2),
+#elif defined(__aarch64__)
+    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/i8mm", InputForm::kA8, arm::MatmulQ40I8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/i8mm", InputForm::kA8, arm::MatmulQ41I8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/i8mm", InputForm::kA8, arm::MatmulQ50I8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/i8mm", InputForm::kA8, arm::MatmulQ51I8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/i8mm", InputForm::kA8, arm::MatmulQ80I8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/i8mm", InputForm::kA8, arm::MatmulQ2KI8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/i8mm", InputForm::kA8, arm::MatmulQ3KI8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/i8mm", InputForm::kA8, arm::MatmulQ4KI8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/i8mm", InputForm::kA8, arm::MatmulQ5KI8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/i8mm", InputForm::kA8, arm::MatmulQ6KI8mm,
+                              kNeon | kDotprod | kI8mm),
+    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/dotprod", InputForm::kA8, arm::MatmulQ40Dotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/dotprod", InputForm::kA8, arm::MatmulQ41Dotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/dotprod", InputForm::kA8, arm::MatmulQ50Dotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/dotprod", InputForm::kA8, arm::MatmulQ51Dotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/dotprod", InputForm::kA8, arm::MatmulQ80Dotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/dotprod", InputForm::kA8, arm::MatmulQ2KDotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/dotprod", InputForm::kA8, arm::MatmulQ3KDotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/dotprod", InputForm::kA8, arm::MatmulQ4KDotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/dotprod", InputForm::kA8, arm::MatmulQ5KDotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/dotprod", InputForm::kA8, arm::MatmulQ6KDotprod,
+                              kNeon | kDotprod),
+    OnPanels<Encoding::kQ4_0>("matmul/q4_0/a8/neon", InputForm::kA8, arm::MatmulQ40Neon, kNeon),
+    OnPanels<Encoding::kQ4_1>("matmul/q4_1/a8/neon", InputForm::kA8, arm::MatmulQ41Neon, kNeon),
+    OnPanels<Encoding::kQ5_0>("matmul/q5_0/a8/neon", InputForm::kA8, arm::MatmulQ50Neon, kNeon),
+    OnPanels<Encoding::kQ5_1>("matmul/q5_1/a8/neon", InputForm::kA8, arm::MatmulQ51Neon, kNeon),
+    OnPanels<Encoding::kQ8_0>("matmul/q8_0/a8/neon", InputForm::kA8, arm::MatmulQ80Neon, kNeon),
+    OnPanels<Encoding::kQ2_K>("matmul/q2_k/a8/neon", InputForm::kA8, arm::MatmulQ2KNeon, kNeon),
+    OnPanels<Encoding::kQ3_K>("matmul/q3_k/a8/neon", InputForm::kA8, arm::MatmulQ3KNeon, kNeon),
+    OnPanels<Encoding::kQ4_K>("matmul/q4_k/a8/neon", InputForm::kA8, arm::MatmulQ4KNeon, kNeon),
+    OnPanels<Encoding::kQ5_K>("matmul/q5_k/a8/neon", InputForm::kA8, arm::MatmulQ5KNeon, kNeon),
+    OnPanels<Encoding::kQ6_K>("matmul/q6_k/a8/neon", InputForm::kA8, arm::MatmulQ6KNeon, kNeon),
+    OnPanels<Encoding::kF32>("matmul/f32/f32/neon", InputForm::kF32, arm::MatmulF32Neon, kNeon),
+    OnPanels<Encoding::kF16>("matmul/f16/f32/neon", InputForm::kF32, arm::MatmulF16Neon, kNeon),
+    OnPanels<Encoding::kBf16>("matmul/bf16/f32/neon", InputForm::kF32, arm::MatmulBf16Neon, kNeon),
+    Decoded<Encoding::kQ4_0>("matmul/q4_0/f32/neon", kNeon),
+    Decoded<Encoding::kQ4_1>("matmul/q4_1/f32/neon", kNeon),
+    Decoded<Encoding::kQ5_0>("matmul/q5_0/f32/neon", kNeon),
+    Decoded<Encoding::kQ5_1>("matmul/q5_1/f32/neon", kNeon),
+    Decoded<Encoding::kQ8_0>("matmul/q8_0/f32/neon", kNeon),
+    Decoded<Encoding::kQ2_K>("matmul/q2_k/f32/neon", kNeon),
+    Decoded<Encoding::kQ3_K>("matmul/q3_k/f32/neon", kNeon),
+    Decoded<Encoding::kQ4_K>("matmul/q4_k/f32/neon", kNeon),
+    Decoded<Encoding::kQ5_K>("matmul/q5_k/f32/neon", kNeon),
+    Decoded<Encoding::kQ6_K>("matmul/q6_k/f32/neon", kNeon),
+    Decoded<Encoding::kIq4Nl>("matmul/iq4_nl/f32/neon", kNeon),
+    Decoded<Encoding::kIq4Xs>("matmul/iq4_xs/f32/neon", kNeon),
+    Decoded<Encoding::kIq2Xxs>("matmul/iq2_xxs/f32/neon", kNeon),
+    Decoded<Encoding::kIq2Xs>("matmul/iq2_xs/f32/neon", kNeon),
+    Decoded<Encoding::kIq2S>("matmul/iq2_s/f32/neon", kNeon),
+    Decoded<Encoding::kIq3Xxs>("matmul/iq3_xxs/f32/neon", kNeon),
+    Decoded<Encoding::kIq3S>("matmul/iq3_s/f32/neon", kNeon),
+    Decoded<Encoding::kIq1S>("matmul/iq1_s/f32/neon", kNeon),
+    Decoded<Encoding::kIq1M>("matmul/iq1_m/f32/neon", kNeon),
+    Decoded<Encoding::kTq1_0>("matmul/tq1_0/f32/neon", kNeon),
+    Decoded<Encoding::kTq2_0>("matmul/tq2_0/f32/neon", kNeon),
+    Decoded<Encoding::kMxfp4>("matmul/mxfp4/f32/neon", kNeon),
+    Decoded<Encoding::kNvfp4>("matmul/nvfp4/f32/neon", kNeon),
 #endif
     PortableA8<Encoding::kQ4_0, FormatQ40>("matmul/q4_0/a8/portable"),
     PortableA8<Encoding::kQ4_1, FormatQ41>("matmul/q4_1/a8/portable"),

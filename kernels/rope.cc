@@ -4,6 +4,8 @@
 #include "kernels/portable/kernels.h"
 #if defined(__x86_64__)
 #include "kernels/x86/kernels.h"
+#elif defined(__aarch64__)
+#include "kernels/arm/kernels.h"
 #endif
 
 namespace bramble::kernels {
@@ -12,10 +14,15 @@ namespace {
 constexpr Row<RopeFn> kHalfRows[] = {
 #if defined(__x86_64__)
     {"rope_half/avx2", kAvx2, x86::RopeHalfAvx2},
+#elif defined(__aarch64__)
+    {"rope_half/neon", kNeon, arm::RopeHalfNeon},
 #endif
     {"rope_half/portable", kNothing, portable::RopeHalf},
 };
 constexpr Row<RopeFn> kPairRows[] = {
+#if defined(__aarch64__)
+    {"rope_pair/neon", kNeon, arm::RopePairNeon},
+#endif
     {"rope_pair/portable", kNothing, portable::RopePair},
 };
 

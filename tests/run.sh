@@ -6,8 +6,8 @@ usage() {
   cat <<'EOF'
 tests/run.sh [--slow]
 
-Runs, from a fresh clone: formatting and lint, the unit tests, the tests of real processes, the fuzzers. Ends
-with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/.cache/bramble/models; where that is
+Runs, from a fresh clone: formatting and lint, the unit tests, the tests of real processes, the fuzzers, the kernels' tests
+on emulated ARM boards. Ends with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/.cache/bramble/models; where that is
 not possible, the tests that need them say that they were skipped.
 
   --slow   also clang-tidy and Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
@@ -46,6 +46,13 @@ tools/check format layers scripts words
 
 step "Fuzzers"
 tools/fuzz --seconds 60 gguf safetensors
+
+if [ "$(uname -m)" != aarch64 ]; then
+  step "Kernels for ARM: Cortex-A72, Cortex-A76, and everything there is"
+  cmake --preset arm64-kernels >/dev/null
+  cmake --build --preset arm64-kernels --parallel "$(nproc)"
+  ctest --preset arm64-kernels
+fi
 
 if $slow; then
   step "clang-tidy and static analysis"

@@ -61,7 +61,7 @@ const Command& WorkerCommand() {
       {.name = "isa",
        .type = SettingType::kText,
        .fallback = "auto",
-       .help = "Instruction set of the kernels: auto, portable, avx2, avx512"},
+       .help = "Instruction set of the kernels: auto, portable, avx2, avx512, neon, dotprod, i8mm"},
   };
   static constexpr Command kCommand = {
       .name = "bramble-worker",

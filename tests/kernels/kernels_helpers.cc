@@ -1,5 +1,6 @@
 #include "tests/kernels/kernels_helpers.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -95,6 +96,14 @@ std::vector<std::byte> RandomBlocks(Random& random, Encoding encoding, std::size
     FixBlock(random, encoding, kind == 1, block);
   }
   return blocks;
+}
+
+void FillBlocks(Random& random, Encoding encoding, std::byte byte, std::span<std::byte> blocks) {
+  const std::size_t block_bytes = FindEncoding(encoding)->block_bytes;
+  std::fill(blocks.begin(), blocks.end(), byte);
+  for (std::size_t at = 0; at < blocks.size(); at += block_bytes) {
+    FixBlock(random, encoding, false, blocks.data() + at);
+  }
 }
 
 std::vector<std::uint32_t> Bits(std::span<const float> x) {

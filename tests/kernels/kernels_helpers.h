@@ -29,6 +29,9 @@ std::vector<float> WildFloats(Random& random, std::size_t n);
 // and every eighth has a subnormal scale where the encoding can express one.
 std::vector<std::byte> RandomBlocks(Random& random, Encoding encoding, std::size_t count);
 
+// Makes all bytes of whole blocks `byte`, but for scales, which are ordinary numbers.
+void FillBlocks(Random& random, Encoding encoding, std::byte byte, std::span<std::byte> blocks);
+
 // The bits of floats, so that a comparison tells -0 from 0 and prints hexadecimal numbers.
 std::vector<std::uint32_t> Bits(std::span<const float> x);
 

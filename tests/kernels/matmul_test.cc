@@ -214,6 +214,37 @@ TEST(Matmul, EveryKernelGivesThePortableBits) {
   }
 }
 
+// A matrix of which every byte but the float scales is `byte`, and inputs of the largest magnitude.
+Problem ExtremeProblem(testing::Random& random, const MatmulKernel& kernel, std::byte byte) {
+  Problem p =
+      RandomProblem(random, kernel.encoding, kernel.form, 32, LeastInputs(kernel.encoding), 5);
+  testing::FillBlocks(random, kernel.encoding, byte, p.weights);
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    // All positive, all negative, and both in turn, so that sums grow as far as they can.
+    for (std::size_t i = 0; i < p.shape.inputs; ++i) {
+      const bool negative = r == 1 || (r == 2 && i % 2 != 0) || (r == 3 && i / 4 % 2 != 0);
+      p.x[r * p.shape.inputs + i] = negative ? -1.0F : 1.0F;
+    }
+    std::byte* row = p.input.data() + r * p.input_stride;
+    EXPECT_TRUE(QuantizeA8Rows().back().run(p.x.data() + r * p.shape.inputs, p.shape.inputs, row));
+  }
+  return p;
+}
+
+TEST(Matmul, IntegerSumsHaveRoomForTheLargestWeightsAndInputs) {
+  testing::Random random(29);
+  for (const MatmulKernel& kernel : MatmulKernels()) {
+    if (kernel.form != InputForm::kA8 || !Has(ThisCpu(), kernel.needs)) continue;
+    for (const std::byte byte : {std::byte{0xff}, std::byte{0x80}, std::byte{0x7f}, std::byte{0}}) {
+      const Problem p = ExtremeProblem(random, kernel, byte);
+      const MatmulKernel& portable = Portable(kernel);
+      ASSERT_EQ(Bits(Multiply(kernel, p, Pack(kernel, p), false, 0, 32)),
+                Bits(Multiply(portable, p, Pack(portable, p), false, 0, 32)))
+          << kernel.name << " " << std::to_integer<int>(byte);
+    }
+  }
+}
+
 TEST(Matmul, FloatEncodingsMayHaveInputsThatAreNoMultipleOf32) {
   testing::Random random(25);
   for (const MatmulKernel& kernel : MatmulKernels()) {

@@ -235,7 +235,7 @@ TEST(Executor, GivesTheSameBitsWithEveryInstructionSet) {
       EXPECT_NE(variant.find("portable"), std::string::npos) << variant;
     }
     const std::vector<std::string> expected = LogitsOf({portable.get()}, ids, 40);
-    for (const char* isa : {"avx2", "avx512"}) {
+    for (const char* isa : {"avx2", "avx512", "neon", "dotprod", "i8mm"}) {
       kernels::Features features = 0;
       if (kernels::ChooseIsa(isa, &features) != kernels::IsaChoice::kOk) continue;
       const auto fast = MakeExecutor(made.program, made.bytes, 2, isa);
