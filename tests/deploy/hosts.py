@@ -18,11 +18,15 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("BRAMBLE_CACHE", pathlib.Path.home() / ".cache/bramble")) / "test-hosts"
 KEY = CACHE / "ssh-key"
-# systemd, ssh and what Ansible needs; and what the packages of ours depend on, since a host has no way out.
+# What the packages of ours depend on: a host has no way out.
+DEPENDENCIES = [
+    "libcurl4", "libgrpc++1.51", "libgomp1", "libicu72", "libpcre2-8-0", "libprometheus-cpp-core1.0", "libprotobuf32", "libsqlite3-0",
+    "libssl3", "libyaml-cpp0.7",
+]  # fmt: skip
+# That, systemd, ssh and what Ansible needs.
 INCLUDE = [
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "python3", "python3-apt", "sudo", "iproute2", "ca-certificates",
-    "libcurl4", "libgrpc++1.51", "libgomp1", "libicu72", "libpcre2-8-0", "libprometheus-cpp-core1.0", "libprotobuf32", "libsqlite3-0",
-    "libssl3", "libyaml-cpp0.7", "prometheus", "openssl", "curl",
+    *DEPENDENCIES, "prometheus", "openssl", "curl",
 ]  # fmt: skip
 TOOLS = ["mmdebstrap", "systemd-nspawn", "ip", "ssh", "ssh-keygen"]
 
@@ -40,29 +44,38 @@ def sh(*words, **more):
     return done.stdout
 
 
-def base():
-    """The tree that all hosts begin with; made once (minutes, 500 MB)."""
-    tree = CACHE / f"base-{hashlib.sha256(' '.join(INCLUDE).encode()).hexdigest()[:8]}"
+def debian(kind, include, finish=lambda tree: None, more=()):
+    """A Debian with these packages, made once and kept (a minute or two)."""
+    tree = CACHE / f"{kind}-{hashlib.sha256(' '.join(include).encode()).hexdigest()[:8]}"
     if (tree / "etc").is_dir():
         return tree
     CACHE.mkdir(parents=True, exist_ok=True)
-    if not KEY.exists():
-        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY)
-    new = CACHE / f"base-{uuid.uuid4().hex[:8]}"
-    sh("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(INCLUDE)}", "bookworm", new, timeout=1800)
-    for name in (new / "etc/ssh").glob("ssh_host_*"):
-        name.unlink()
-    (new / "etc/machine-id").write_text("")
-    # Nothing of the packages' own services runs before a test wants it.
-    sh("systemctl", f"--root={new}", "disable", "prometheus")
-    sh("chroot", new, "useradd", "-m", "-s", "/bin/bash", "deploy")
-    (new / "etc/sudoers.d/deploy").write_text("deploy ALL=(ALL) NOPASSWD: ALL\n")
-    ssh = new / "home/deploy/.ssh"
-    ssh.mkdir(mode=0o700)
-    (ssh / "authorized_keys").write_text(KEY.with_suffix(".pub").read_text())
-    sh("chroot", new, "chown", "-R", "deploy:deploy", "/home/deploy/.ssh")
+    new = CACHE / f"{kind}-{uuid.uuid4().hex[:8]}"
+    sh("mmdebstrap", "--quiet", "--variant=minbase", *more, f"--include={','.join(include)}", "bookworm", new, timeout=1800)
+    finish(new)
     new.rename(tree)
     return tree
+
+
+def base():
+    """The tree that all hosts begin with."""
+    return debian("base", INCLUDE, prepare_host)
+
+
+def prepare_host(tree):
+    if not KEY.exists():
+        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", KEY)
+    for name in (tree / "etc/ssh").glob("ssh_host_*"):
+        name.unlink()
+    (tree / "etc/machine-id").write_text("")
+    # Nothing of the packages' own services runs before a test wants it.
+    sh("systemctl", f"--root={tree}", "disable", "prometheus")
+    sh("chroot", tree, "useradd", "-m", "-s", "/bin/bash", "deploy")
+    (tree / "etc/sudoers.d/deploy").write_text("deploy ALL=(ALL) NOPASSWD: ALL\n")
+    ssh = tree / "home/deploy/.ssh"
+    ssh.mkdir(mode=0o700)
+    (ssh / "authorized_keys").write_text(KEY.with_suffix(".pub").read_text())
+    sh("chroot", tree, "chown", "-R", "deploy:deploy", "/home/deploy/.ssh")
 
 
 class Network:
@@ -98,11 +111,26 @@ class Host:
 
     def __enter__(self):
         try:
+            self._connect()
             self._boot(base())
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def rebuild(self):
+        """The same machine with an empty disk."""
+        self._halt()
+        self._boot(base())
+
+    def _connect(self):
+        cable = f"v{self.network.count}"
+        sh("ip", "netns", "add", self.namespace)
+        sh("ip", "-n", self.network.name, "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
+        for words in [f"link set {cable} master bridge0", f"link set {cable} up"]:
+            sh("ip", "-n", self.network.name, *words.split())
+        for words in ["link set lo up", "link set eth0 up", f"addr add {self.address}/24 dev eth0"]:
+            sh("ip", "-n", self.namespace, *words.split())
 
     def _boot(self, tree):
         for part in ["upper", "work", "root"]:
@@ -113,13 +141,6 @@ class Host:
         (self.root / "etc/hostname").write_text(self.name + "\n")
         (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n")
         sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.root / "etc/ssh/ssh_host_ed25519_key")
-        cable = f"v{self.network.count}"
-        sh("ip", "netns", "add", self.namespace)
-        sh("ip", "-n", self.network.name, "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
-        for words in [f"link set {cable} master bridge0", f"link set {cable} up"]:
-            sh("ip", "-n", self.network.name, *words.split())
-        for words in ["link set lo up", "link set eth0 up", f"addr add {self.address}/24 dev eth0"]:
-            sh("ip", "-n", self.namespace, *words.split())
         command = [
             "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", f"--machine={self.namespace}",
             f"--directory={self.root}", f"--network-namespace-path=/run/netns/{self.namespace}", "--console=pipe",
@@ -133,6 +154,11 @@ class Host:
             time.sleep(0.2)
 
     def __exit__(self, *_):
+        self._halt()
+        subprocess.run(["ip", "netns", "del", self.namespace], capture_output=True)
+
+    def _halt(self):
+        """Ends the machine and takes its disk away."""
         if self.process:
             self.process.terminate()  # nspawn lets its systemd power off
             try:
@@ -140,9 +166,9 @@ class Host:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+            self.process = None
         # What was not made can't be taken away; that is no failure of its own.
         subprocess.run(["umount", str(self.disk / "root")], capture_output=True)
-        subprocess.run(["ip", "netns", "del", self.namespace], capture_output=True)
         # Never through a mount that somebody left in the tree.
         if f" {self.disk}/" not in pathlib.Path("/proc/self/mounts").read_text():
             shutil.rmtree(self.disk, ignore_errors=True)
