@@ -37,6 +37,18 @@ enum class Encoding : std::uint8_t {
   kTq2_0 = 24,
   kMxfp4 = 25,
   kNvfp4 = 26,
+  // Integers with a scale and an integer zero: blocks of 32, or of 128.
+  kInt2 = 30,
+  kInt3 = 31,
+  kInt4 = 32,
+  kInt5 = 33,
+  kInt6 = 34,
+  kInt8 = 35,
+  kInt4x128 = 36,
+  // Codebooks of floats, and floats of 8 bits, each with a scale.
+  kNf4 = 37,
+  kFp4 = 38,
+  kF8E4M3 = 39,
 };
 
 // Writes the values of `count` consecutive blocks to out[0 .. count * block_values).

@@ -20,6 +20,7 @@ enum class Terms : std::uint8_t {
   kScaleMinimum,  // value = scale[0] * multiplier[half] * w + minimum[0]
   kTwoMinima,     // value = scale[0] * multiplier[half] * w + minimum[half]
   kTwoScales,     // value = scale[half] * w
+  kZero,          // value = scale[0] * (w - zero)
 };
 
 // Value i belongs to half i / 16.
@@ -27,6 +28,7 @@ struct Group {
   float scale[2];
   std::int32_t multiplier[2];
   float minimum[2];
+  std::int32_t zero;  // -2^15 .. 2^15 - 1
   std::int8_t w[kGroupValues];
 };
 
@@ -37,13 +39,19 @@ float FactorOfHalf(const Group& group, std::size_t half) {
   return group.scale[0] * static_cast<float>(group.multiplier[half]);
 }
 
-// One rounding for the product, one for the sum.
+// One rounding for the product, one for the sum. w - zero is exact.
 template <typename Format>
 void DecodeBlocks(const std::byte* blocks, std::size_t count, float* out) {
   Group group;
   for (std::size_t b = 0; b < count; ++b, blocks += Format::kBlockBytes) {
     for (std::size_t g = 0; g < Format::kBlockValues / kGroupValues; ++g) {
       Format::Unpack(blocks, g, &group);
+      if constexpr (Format::kTerms == Terms::kZero) {
+        for (const std::int8_t w : group.w) {
+          *out++ = group.scale[0] * static_cast<float>(w - group.zero);
+        }
+        continue;
+      }
       for (std::size_t half = 0; half < 2; ++half) {
         const float factor = FactorOfHalf<Format>(group, half);
         const std::int8_t* w = group.w + half * kHalfGroup;

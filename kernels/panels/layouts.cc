@@ -118,6 +118,29 @@ constexpr Layout kQ5KLayout{Encoding::kQ5_K,
                             RestoreSixBits<176>};
 constexpr Layout kQ6KLayout{
     Encoding::kQ6_K, 210, {{208, 2, 2}, {192, 16, 2}, {128, 64, 4}, {0, 128, 4}}, nullptr, nullptr};
+constexpr Layout kInt2Layout{
+    Encoding::kInt2, 14, {{0, 4, 4}, {4, 2, 2}, {6, 8, 4}}, nullptr, nullptr};
+constexpr Layout kInt3Layout{Encoding::kInt3,
+                             18,
+                             {{0, 4, 4}, {4, 2, 2}, {6, 4, 4}, {10, 8, 4}},
+                             ExpandFive<18, 6>,
+                             RestoreFive<18, 6>};
+constexpr Layout kInt4Layout{
+    Encoding::kInt4, 22, {{0, 4, 4}, {4, 2, 2}, {6, 16, 4}}, nullptr, nullptr};
+constexpr Layout kInt5Layout{Encoding::kInt5,
+                             26,
+                             {{0, 4, 4}, {4, 2, 2}, {6, 4, 4}, {10, 16, 4}},
+                             ExpandFive<26, 6>,
+                             RestoreFive<26, 6>};
+constexpr Layout kInt6Layout{
+    Encoding::kInt6, 30, {{0, 4, 4}, {4, 2, 2}, {6, 8, 4}, {14, 16, 4}}, nullptr, nullptr};
+constexpr Layout kInt8Layout{
+    Encoding::kInt8, 38, {{0, 4, 4}, {4, 2, 2}, {6, 32, 4}}, nullptr, nullptr};
+constexpr Layout kInt4x128Layout{
+    Encoding::kInt4x128, 70, {{0, 4, 4}, {4, 2, 2}, {6, 64, 4}}, nullptr, nullptr};
+constexpr Layout kNf4Layout{Encoding::kNf4, 36, {{0, 4, 4}, {4, 32, 4}}, nullptr, nullptr};
+constexpr Layout kFp4Layout{Encoding::kFp4, 36, {{0, 4, 4}, {4, 32, 4}}, nullptr, nullptr};
+constexpr Layout kF8Layout{Encoding::kF8E4M3, 36, {{0, 4, 4}, {4, 32, 4}}, nullptr, nullptr};
 constexpr Layout kF32Layout{Encoding::kF32, 4, {{0, 4, 4}}, nullptr, nullptr};
 constexpr Layout kF16Layout{Encoding::kF16, 2, {{0, 2, 2}}, nullptr, nullptr};
 constexpr Layout kBf16Layout{Encoding::kBf16, 2, {{0, 2, 2}}, nullptr, nullptr};
@@ -131,6 +154,12 @@ static_assert(UnitIs(kQ50Layout, Q50::kUnit) && UnitIs(kQ51Layout, Q51::kUnit));
 static_assert(UnitIs(kQ80Layout, Q80::kUnit) && UnitIs(kQ2KLayout, Q2K::kUnit));
 static_assert(UnitIs(kQ3KLayout, Q3K::kUnit) && UnitIs(kQ4KLayout, Q4K::kUnit));
 static_assert(UnitIs(kQ5KLayout, Q5K::kUnit) && UnitIs(kQ6KLayout, Q6K::kUnit));
+static_assert(UnitIs(kInt2Layout, Int2::kUnit) && UnitIs(kInt3Layout, Int3::kUnit));
+static_assert(UnitIs(kInt4Layout, Int4::kUnit) && UnitIs(kInt5Layout, Int5::kUnit));
+static_assert(UnitIs(kInt6Layout, Int6::kUnit) && UnitIs(kInt8Layout, Int8::kUnit));
+static_assert(UnitIs(kInt4x128Layout, Int4x128::kUnit) && UnitIs(kF8Layout, F8Panel::kUnit));
+static_assert(UnitIs(kNf4Layout, CodebookPanel::kUnit));
+static_assert(UnitIs(kFp4Layout, CodebookPanel::kUnit));
 
 }  // namespace
 
@@ -173,6 +202,46 @@ const Layout& LayoutOf<Encoding::kQ5_K>() {
 template <>
 const Layout& LayoutOf<Encoding::kQ6_K>() {
   return kQ6KLayout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt2>() {
+  return kInt2Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt3>() {
+  return kInt3Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt4>() {
+  return kInt4Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt5>() {
+  return kInt5Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt6>() {
+  return kInt6Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt8>() {
+  return kInt8Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kInt4x128>() {
+  return kInt4x128Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kNf4>() {
+  return kNf4Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kFp4>() {
+  return kFp4Layout;
+}
+template <>
+const Layout& LayoutOf<Encoding::kF8E4M3>() {
+  return kF8Layout;
 }
 template <>
 const Layout& LayoutOf<Encoding::kF32>() {

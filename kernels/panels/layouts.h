@@ -106,6 +106,65 @@ struct Q6K {
   static constexpr std::size_t kNibbles = 1312;  // 32 lines
   static constexpr std::size_t kUnit = 3360;
 };
+// Integers with a zero. kWide is where the values' low 2, 4 or 8 bits begin, kHigh where what is
+// above them. A line of two bits holds inputs 4 l + 8 k, k = 0 .. 3; one of high bits is as Q50's.
+struct Int2 {
+  static constexpr std::size_t kScales = 0;  // f32 [16 rows]
+  static constexpr std::size_t kZeros = 64;  // i16
+  static constexpr std::size_t kWide = 96;   // 2 lines
+  static constexpr std::size_t kUnit = 224;
+};
+struct Int3 {
+  static constexpr std::size_t kScales = 0;
+  static constexpr std::size_t kZeros = 64;
+  static constexpr std::size_t kHigh = 96;
+  static constexpr std::size_t kWide = 160;  // 2 lines
+  static constexpr std::size_t kUnit = 288;
+};
+struct Int4 {
+  static constexpr std::size_t kScales = 0;
+  static constexpr std::size_t kZeros = 64;
+  static constexpr std::size_t kWide = 96;  // 4 lines
+  static constexpr std::size_t kUnit = 352;
+};
+struct Int5 {
+  static constexpr std::size_t kScales = 0;
+  static constexpr std::size_t kZeros = 64;
+  static constexpr std::size_t kHigh = 96;
+  static constexpr std::size_t kWide = 160;  // 4 lines
+  static constexpr std::size_t kUnit = 416;
+};
+struct Int6 {
+  static constexpr std::size_t kScales = 0;
+  static constexpr std::size_t kZeros = 64;
+  static constexpr std::size_t kHigh = 96;   // 2 lines of two bits
+  static constexpr std::size_t kWide = 224;  // 4 lines
+  static constexpr std::size_t kUnit = 480;
+};
+struct Int8 {
+  static constexpr std::size_t kScales = 0;
+  static constexpr std::size_t kZeros = 64;
+  static constexpr std::size_t kWide = 96;  // 8 lines
+  static constexpr std::size_t kUnit = 608;
+};
+struct Int4x128 {
+  static constexpr std::size_t kScales = 0;
+  static constexpr std::size_t kZeros = 64;
+  static constexpr std::size_t kWide = 96;  // 4 groups of 4 lines
+  static constexpr std::size_t kUnit = 1120;
+};
+// A line holds 8 inputs: nibble k of a row's four bytes belongs to input 8 l + k.
+struct CodebookPanel {
+  static constexpr std::size_t kScales = 0;  // f32
+  static constexpr std::size_t kLines = 64;  // 8
+  static constexpr std::size_t kUnit = 576;
+};
+// A line holds 4 inputs.
+struct F8Panel {
+  static constexpr std::size_t kScales = 0;  // f32
+  static constexpr std::size_t kLines = 64;  // 8
+  static constexpr std::size_t kUnit = 576;
+};
 // One value a unit.
 struct F32Panel {
   static constexpr std::size_t kUnit = 64;

@@ -32,6 +32,26 @@ const Layout& LayoutOf<Encoding::kQ5_K>();
 template <>
 const Layout& LayoutOf<Encoding::kQ6_K>();
 template <>
+const Layout& LayoutOf<Encoding::kInt2>();
+template <>
+const Layout& LayoutOf<Encoding::kInt3>();
+template <>
+const Layout& LayoutOf<Encoding::kInt4>();
+template <>
+const Layout& LayoutOf<Encoding::kInt5>();
+template <>
+const Layout& LayoutOf<Encoding::kInt6>();
+template <>
+const Layout& LayoutOf<Encoding::kInt8>();
+template <>
+const Layout& LayoutOf<Encoding::kInt4x128>();
+template <>
+const Layout& LayoutOf<Encoding::kNf4>();
+template <>
+const Layout& LayoutOf<Encoding::kFp4>();
+template <>
+const Layout& LayoutOf<Encoding::kF8E4M3>();
+template <>
 const Layout& LayoutOf<Encoding::kF32>();
 template <>
 const Layout& LayoutOf<Encoding::kF16>();

@@ -27,6 +27,10 @@ float AddGroup(const Group& group, const A8Group& input, float sum) {
     sum = Fma(group.scale[0] * input.scale, static_cast<float>(first), sum);
     return Fma(group.scale[1] * input.scale, static_cast<float>(second), sum);
   }
+  if constexpr (Format::kTerms == Terms::kZero) {
+    const std::int32_t whole = first + second - group.zero * input.sum;
+    return Fma(group.scale[0] * input.scale, static_cast<float>(whole), sum);
+  }
   const std::int32_t scaled = group.multiplier[0] * first + group.multiplier[1] * second;
   sum = Fma(group.scale[0] * input.scale, static_cast<float>(scaled), sum);
   if constexpr (Format::kTerms == Terms::kScaleMinimum) {

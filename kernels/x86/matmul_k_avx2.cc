@@ -83,16 +83,6 @@ __m256i Nibble(__m256i bytes) {
   return kHigh ? HighNibbles(bytes) : LowNibbles(bytes);
 }
 
-// The bits that begin at bit kFrom of each byte, moved to begin at bit kTo; kMask is where they are
-// then.
-template <std::size_t kFrom, std::size_t kTo, char kMask>
-__m256i MoveBits(__m256i bytes) {
-  __m256i moved = bytes;
-  if constexpr (kTo > kFrom) moved = _mm256_slli_epi16(bytes, kTo - kFrom);
-  if constexpr (kFrom > kTo) moved = _mm256_srli_epi16(bytes, kFrom - kTo);
-  return _mm256_and_si256(moved, _mm256_set1_epi8(kMask));
-}
-
 // The minimum's term of Q4_K and Q5_K; pairs are (scale, minimum).
 template <std::size_t kRows>
 void AddMinima(const std::byte* minima, const __m256i (&pairs)[2], const std::byte* const* inputs,

@@ -153,6 +153,16 @@ inline __m256i BroadcastFour(const std::int8_t* q) {
 inline __m256i LowNibbles(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
 inline __m256i HighNibbles(__m256i bytes) { return LowNibbles(_mm256_srli_epi16(bytes, 4)); }
 
+// The bits that begin at bit kFrom of each byte, moved to begin at bit kTo; kMask is where they are
+// then.
+template <std::size_t kFrom, std::size_t kTo, char kMask>
+__m256i MoveBits(__m256i bytes) {
+  __m256i moved = bytes;
+  if constexpr (kTo > kFrom) moved = _mm256_slli_epi16(bytes, kTo - kFrom);
+  if constexpr (kFrom > kTo) moved = _mm256_srli_epi16(bytes, kFrom - kTo);
+  return _mm256_and_si256(moved, _mm256_set1_epi8(kMask));
+}
+
 // Pairs of 16-bit sums to 32 bits.
 inline __m256i WidenPairs(__m256i sums) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(1)); }
 

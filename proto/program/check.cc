@@ -75,7 +75,6 @@ Status CheckWeight(const v1::Weight& weight, std::uint64_t* bytes) {
     return Unimplemented("encoding ", v1::Encoding_Name(weight.encoding()),
                          " is not run by this version");
   }
-  if (weight.has_grouped()) return Invalid("'grouped' belongs to ENCODING_GROUPED");
   if (weight.shape_size() < 1 || weight.shape_size() > 4) {
     return Invalid("has ", weight.shape_size(), " dimensions, must have 1 to 4");
   }

@@ -50,6 +50,11 @@ void MapWeights(v1::Operation& operation, const IndexMap& map) {
       if (rope.has_long_frequencies()) rope.set_long_frequencies(map(rope.long_frequencies()));
       break;
     }
+    case v1::Operation::kGather: {
+      v1::Gather& gather = *operation.mutable_gather();
+      if (gather.has_columns()) gather.set_columns(map(gather.columns()));
+      break;
+    }
     case v1::Operation::kAttention:
       MapAttentionWeights(*operation.mutable_attention(), map);
       break;

@@ -204,8 +204,21 @@ Status CheckSlice(const Site& site) {
   return Invalid("the slice ends at column ", end, ", the input has ", from);
 }
 
+// The values of `columns` are the executor's to check: weights are not here yet.
+Status CheckPermute(const Site& site) {
+  const v1::Gather& gather = site.op.gather();
+  RETURN_IF_ERROR(Operands(site, 1, 1));
+  RETURN_IF_ERROR(Rows("the output", site.out(0), site.in(0).rows()));
+  if (gather.groups() > 1) return Invalid("groups belong to KIND_SLICE and KIND_CONCATENATE");
+  if (!gather.has_columns()) return Invalid("needs columns");
+  return Vector(site, "columns", gather.columns(), site.out(0).width());
+}
+
 Status CheckGather(const Site& site) {
   const v1::Gather& gather = site.op.gather();
+  if (gather.kind() != v1::Gather::KIND_PERMUTE && gather.has_columns()) {
+    return Invalid("columns belong to KIND_PERMUTE");
+  }
   if (gather.kind() != v1::Gather::KIND_CONCATENATE && gather.repeated_inputs_size() != 0) {
     return Invalid("repeated_inputs belong to KIND_CONCATENATE");
   }
@@ -226,6 +239,8 @@ Status CheckGather(const Site& site) {
       return CheckSlice(site);
     case v1::Gather::KIND_CONCATENATE:
       return CheckConcatenate(site);
+    case v1::Gather::KIND_PERMUTE:
+      return CheckPermute(site);
     default:
       break;
   }

@@ -4,7 +4,8 @@
 usage: make_encodings.py REPOSITORY        (needs the PyPI package `gguf`, MIT licence, version 0.19.0)
 
 Writes kernels/encodings/codebooks.cc and tests/golden/kernels/encodings.bin. The blocks are random bytes with plausible
-scales, all-zero blocks, and extreme ones; the values are those of gguf.quants.dequantize.
+scales, all-zero blocks, and extreme ones; the values are those of gguf.quants.dequantize, and of `decode_own` for the
+encodings that ggml does not have (docs/arithmetic.md describes them).
 
 encodings.bin: for each encoding
   u32 number (bramble.v1.Encoding), u32 blocks, u32 block bytes, u32 values, the blocks, the values as f32; little-endian.
@@ -83,6 +84,77 @@ def blocks_of(name, rng, count):
     return blocks
 
 
+# Encodings of our own: name -> (number, values, bytes of a block).
+OWN = {"INT2": (30, 32, 14), "INT3": (31, 32, 18), "INT4": (32, 32, 22), "INT5": (33, 32, 26), "INT6": (34, 32, 30),
+       "INT8": (35, 32, 38), "INT4_128": (36, 128, 70), "NF4": (37, 64, 36), "FP4": (38, 64, 36), "F8_E4M3": (39, 32, 36)}
+NF4 = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+       -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+       0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0]
+FP4 = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3, 0, -0.0625, -8, -12, -4, -6, -2, -3], "f4") / np.float32(12)
+
+
+def bit(field, at):
+    return field[at // 8] >> (at % 8) & 1
+
+
+def two_bits(field, i):
+    return field[i % 8] >> (i // 8 * 2) & 3
+
+
+def nibble(field, i):
+    return field[i % 16] >> (i // 16 * 4) & 15
+
+
+def e4m3(code):
+    exponent, mantissa = code >> 3 & 15, code & 7
+    value = mantissa / 8 * 2.0 ** -6 if exponent == 0 else (1 + mantissa / 8) * 2.0 ** (exponent - 7)
+    return -value if code & 128 else value
+
+
+def decode_own(name, block):
+    d = np.frombuffer(block[:4].tobytes(), "<f4")[0]
+    if name in ("NF4", "FP4"):
+        table = np.array(NF4, "f4") if name == "NF4" else FP4
+        return [d * table[block[4 + i // 2] >> (i % 2 * 4) & 15] for i in range(64)]
+    if name == "F8_E4M3":
+        return [d * np.float32(e4m3(int(code))) for code in block[4:]]
+    zero = int(np.frombuffer(block[4:6].tobytes(), "<i2")[0])
+    codes = [int(b) for b in block[6:]]
+    read = {"INT2": lambda i: two_bits(codes, i),
+            "INT3": lambda i: two_bits(codes[4:], i) + 4 * bit(codes, i),
+            "INT4": lambda i: nibble(codes, i),
+            "INT5": lambda i: nibble(codes[4:], i) + 16 * bit(codes, i),
+            "INT6": lambda i: nibble(codes[8:], i) + 16 * two_bits(codes, i),
+            "INT8": lambda i: (codes[i] ^ 128) - 128,
+            "INT4_128": lambda i: nibble(codes[i // 32 * 16:], i % 32)}[name]
+    return [d * np.float32(read(i) - zero) for i in range(OWN[name][1])]
+
+
+def own_blocks(name, rng, count):
+    blocks = rng.integers(0, 256, (count, OWN[name][2]), dtype=np.uint8)
+    for b in range(count):
+        scale = [rng.normal() * 0.02, 1e-41, 0.0, -3.5, 1e30][b % 5]
+        blocks[b, :4] = np.frombuffer(np.float32(scale).tobytes(), np.uint8)
+        if name.startswith("INT"):
+            zero = [8, 0, 256, -128, -32768, 32767][b % 6]
+            blocks[b, 4:6] = np.frombuffer(np.int16(zero).tobytes(), np.uint8)
+        if name == "F8_E4M3":
+            codes = blocks[b, 4:]
+            codes[codes & 127 == 127] = 1  # not a number: bits of a NaN are not compared
+            codes[:3] = [0x7e, 0x80, 0x07]
+    return blocks
+
+
+def write_own(file):
+    rng = np.random.default_rng(20261130)
+    for name, (number, values, block_bytes) in OWN.items():
+        blocks = own_blocks(name, rng, 12 if values == 32 else 6)
+        decoded = np.array([decode_own(name, block) for block in blocks], "<f4").reshape(-1)
+        file.write(struct.pack("<4I", number, len(blocks), block_bytes, decoded.size))
+        file.write(blocks.tobytes())
+        file.write(decoded.tobytes())
+
+
 def write_vectors(path):
     rng = np.random.default_rng(20261125)
     with open(path, "wb") as file:
@@ -95,6 +167,7 @@ def write_vectors(path):
             file.write(struct.pack("<4I", number, count, block_bytes, decoded.size))
             file.write(blocks.tobytes())
             file.write(decoded.tobytes())
+        write_own(file)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,15 @@ void FixBlock(Random& random, Encoding encoding, bool subnormal, std::byte* bloc
   }
   if (encoding == Encoding::kMxfp4)
     block[0] = static_cast<std::byte>(subnormal ? 1 : 110 + random() % 20);
+  if (encoding >= Encoding::kInt2) {  // all of these begin with an f32 scale
+    const float scale = subnormal ? 0x1.8p-140F : std::normal_distribution<float>(0, 0.05F)(random);
+    std::memcpy(block, &scale, sizeof(scale));
+  }
+  if (encoding == Encoding::kF8E4M3) {
+    for (std::size_t i = 4; i < 36; ++i) {
+      if ((block[i] & std::byte{0x7f}) == std::byte{0x7f}) block[i] = std::byte{1};  // no number
+    }
+  }
   if (encoding == Encoding::kF32) {
     const float value = subnormal ? 0x1.8p-140F : std::normal_distribution<float>()(random);
     std::memcpy(block, &value, sizeof(value));

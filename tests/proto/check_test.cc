@@ -169,8 +169,8 @@ TEST(CheckProgram, RefusesLiesAboutWeights) {
       {"a negative encoding",
        [=](auto& p) { weight(p).set_encoding(static_cast<v1::Encoding>(-255)); },
        "table: ", "-255"},
-      {"an encoding of paper", [=](auto& p) { weight(p).set_encoding(v1::ENCODING_GROUPED); },
-       "table: ", "ENCODING_GROUPED is not run"},
+      {"an encoding of paper", [=](auto& p) { weight(p).set_encoding(v1::ENCODING_I8); },
+       "table: ", "ENCODING_I8 is not run"},
       {"half a block",
        [=](auto& p) {
          weight(p).set_encoding(v1::ENCODING_Q8_0);
@@ -479,6 +479,9 @@ TEST(CheckProgram, RefusesLiesOfTheOthers) {
       {"a gather of another kind",
        [](auto& p) { Op(p, "head", "outputs").mutable_gather()->set_kind(v1::Gather::KIND_LAST); },
        "head/outputs: ", "must be ROW_KIND_SEQUENCE"},
+      {"columns of another gather",
+       [](auto& p) { Op(p, "head", "outputs").mutable_gather()->set_columns(0); },
+       "head/outputs: ", "columns belong to KIND_PERMUTE"},
       {"a gather that is not run",
        [](auto& p) { Op(p, "head", "outputs").mutable_gather()->set_kind(v1::Gather::KIND_MERGE); },
        "head/outputs: ", "KIND_MERGE is not run"},

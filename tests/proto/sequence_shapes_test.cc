@@ -35,7 +35,10 @@ class Maker {
     convolution.set_weight(Weight({3, kWidth}));
     convolution.set_bias(Weight({kWidth}));
     convolution.set_cache(State(2, kWidth));
-    const std::uint32_t b = Slice("b", y, 0, kState);
+    const std::uint32_t b = Value(kState);
+    v1::Gather& order = *Add("b", {y}, b).mutable_gather();
+    order.set_kind(v1::Gather::KIND_PERMUTE);
+    order.set_columns(Weight({kState}));
     const std::uint32_t c = Slice("c", y, 4, kState);
     const std::uint32_t scan = Value(kWidth);
     SetScan(*Add("scan", {y, x, b, c}, scan).mutable_recurrence(),
@@ -181,6 +184,12 @@ TEST(SequenceShapes, RefuseLies) {
          Op(p, "scan").mutable_recurrence()->set_kind(v1::Recurrence::KIND_GATED_DELTA);
        },
        "all/scan: recurrence KIND_GATED_DELTA is not run by this version"},
+      {"no columns", [](auto& p) { Op(p, "b").mutable_gather()->clear_columns(); },
+       "all/b: needs columns"},
+      {"columns of another width", [](auto& p) { Op(p, "b").mutable_gather()->set_columns(2); },
+       "all/b: columns has the shape"},
+      {"columns in groups", [](auto& p) { Op(p, "b").mutable_gather()->set_groups(2); },
+       "all/b: groups belong to"},
       {"no heads", [](auto& p) { Op(p, "dual").mutable_recurrence()->set_heads(0); },
        "all/dual: heads is 0"},
       {"heads that do not divide",

@@ -124,6 +124,7 @@ class ProgramExecutor final : public Executor {
  private:
   Status CheckFrequencies() const;
   Status CheckBuckets() const;
+  Status CheckColumns() const;
   Status AllocateBuffers(const program::BufferPlan& plan, const program::PageLayout& pages);
   void BindCrossings(const Binder& binder);
   Status CheckInputs(const v1::Step& step,
@@ -164,6 +165,7 @@ Status ProgramExecutor::Load(const ExecutorOptions& options, WeightSource& sourc
   ASSIGN_OR_RETURN(weights_, LoadedWeights::Load(program_, features, team_, source));
   RETURN_IF_ERROR(CheckFrequencies());
   RETURN_IF_ERROR(CheckBuckets());
+  RETURN_IF_ERROR(CheckColumns());
   memory_.set_weight_bytes(weights_.bytes());
   memory_.set_cache_bytes(cache_.size());
   memory_.set_buffer_bytes(buffers_.size() +
@@ -222,6 +224,27 @@ Status ProgramExecutor::CheckBuckets() const {
         }
         return Invalid(block.name(), "/", op.name(), ": bucket_ids[", i, "] is ", ids[i],
                        ", must be a whole number below ", buckets);
+      }
+    }
+  }
+  return {};
+}
+
+// A permutation reads the columns that its weight names without asking whether they exist.
+Status ProgramExecutor::CheckColumns() const {
+  for (const v1::Block& block : program_.blocks()) {
+    for (const v1::Operation& op : block.operations()) {
+      if (!op.has_gather() || !op.gather().has_columns()) continue;
+      const std::uint32_t width = block.values(static_cast<int>(op.inputs(0))).width();
+      const std::uint32_t count = block.values(static_cast<int>(op.outputs(0))).width();
+      const float* columns = weights_.vector(op.gather().columns()).numbers();
+      for (std::uint32_t i = 0; i < count; ++i) {
+        if (columns[i] >= 0 && columns[i] < static_cast<float>(width) &&
+            columns[i] == std::floor(columns[i])) {
+          continue;
+        }
+        return Invalid(block.name(), "/", op.name(), ": columns[", i, "] is ", columns[i],
+                       ", must be a whole number below ", width);
       }
     }
   }

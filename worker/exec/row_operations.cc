@@ -354,6 +354,32 @@ class ColumnsOperation final : public RowOperation {
   std::size_t groups_;
 };
 
+// The columns of a row in another order.
+class PermuteOperation final : public RowOperation {
+ public:
+  PermuteOperation(const Binder& binder, const Node& node)
+      : x_(binder.Input(node, 0)), y_(binder.Output(node)) {
+    const float* columns = binder.Numbers(true, binder.OperationOf(node).gather().columns());
+    columns_.reserve(y_.width);
+    for (std::size_t i = 0; i < y_.width; ++i) {
+      columns_.push_back(static_cast<std::uint32_t>(columns[i]));  // the executor has checked it
+    }
+  }
+
+  void Run(const StepContext&, std::uint32_t row, std::size_t begin,
+           std::size_t end) const override {
+    const float* x = x_.row(row);
+    float* y = y_.row(row);
+    for (std::size_t i = begin; i < end; ++i) y[i] = x[columns_[i]];
+  }
+  std::size_t width() const override { return y_.width; }
+
+ private:
+  RowsView x_;
+  RowsView y_;
+  std::vector<std::uint32_t> columns_;
+};
+
 class QuantizeOperation final : public RowOperation {
  public:
   QuantizeOperation(const Binder& binder, std::uint32_t index)
@@ -444,6 +470,8 @@ std::unique_ptr<RowOperation> BindRowOperation(const Binder& binder, std::uint32
         case v1::Gather::KIND_FIRST:
         case v1::Gather::KIND_LAST:
           return std::make_unique<ChosenRowsOperation>(binder, node);
+        case v1::Gather::KIND_PERMUTE:
+          return std::make_unique<PermuteOperation>(binder, node);
         default:
           return std::make_unique<ColumnsOperation>(binder, node);
       }

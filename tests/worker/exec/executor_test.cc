@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "kernels/cpu.h"
 #include "kernels/matmul.h"
@@ -371,6 +372,48 @@ TEST(Executor, NamesAWeightThatIsMissingShortOrNotFinite) {
   std::memcpy(bytes[gain.sha256()].data(), &infinity, sizeof(infinity));
   EXPECT_NE(refusal(bytes).find(gain.name() + ": holds a number that is not finite"),
             std::string::npos);
+}
+
+// The small program with the embedding's columns in the order that a weight says.
+SmallProgram Permuted(const std::vector<float>& columns) {
+  SmallProgram made = MakeSmallProgram();
+  v1::Weight& weight = *made.program.add_weights();
+  weight.set_name("columns");
+  weight.set_encoding(v1::ENCODING_F32);
+  weight.add_shape(columns.size());
+  weight.set_sha256(std::string(32, 'c'));
+  const auto bytes = std::as_bytes(std::span(columns));
+  made.bytes[weight.sha256()].assign(bytes.begin(), bytes.end());
+  for (v1::Operation& op : *made.program.mutable_blocks(0)->mutable_operations()) {
+    if (op.name() != "scale") continue;
+    op.mutable_gather()->set_kind(v1::Gather::KIND_PERMUTE);
+    op.mutable_gather()->set_columns(static_cast<std::uint32_t>(made.program.weights_size() - 1));
+  }
+  return made;
+}
+
+TEST(Executor, ReadsColumnsInTheOrderOfAWeight) {
+  std::vector<float> columns(64);
+  for (std::size_t i = 0; i < columns.size(); ++i) columns[i] = static_cast<float>(7 * i % 64);
+  const SmallProgram made = Permuted(columns);
+  const std::vector<std::uint32_t> ids = SomeIds(9, 50);
+  const auto executor = MakeExecutor(made.program, made.bytes);
+  ASSERT_NE(executor, nullptr);
+  ExpectNear(LogitsOf({executor.get()}, ids, 9),
+             testing::Reference(made.program, made.bytes).Logits(ids), 2e-5);
+}
+
+TEST(Executor, RefusesColumnsThatAreNotThere) {
+  for (const float wrong : {-1.0F, 0.5F, 64.0F, 1e30F}) {
+    std::vector<float> columns(64);
+    columns[5] = wrong;
+    const SmallProgram made = Permuted(columns);
+    testing::MapSource source(made.bytes);
+    const auto executor = Executor::Create(made.program, SmallLimits(), {}, source);
+    ASSERT_FALSE(executor.ok()) << wrong;
+    EXPECT_NE(executor.status().message().find("embed/scale: columns[5] is"), std::string::npos)
+        << executor.status().message();
+  }
 }
 
 TEST(Executor, RefusesAnInstructionSetThatThereIsNot) {

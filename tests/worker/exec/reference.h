@@ -77,7 +77,10 @@ class Reference {
         return Experts(op.moe(), in);
       case v1::Operation::kArithmetic:
         return Arithmetic(op.arithmetic(), in);
-      default:  // gather(outputs): every row has one here
+      case v1::Operation::kGather:
+        if (op.gather().has_columns()) return Permute(Numbers(op.gather().columns()), in[0]);
+        return in[0];  // gather(outputs): every row has one here
+      default:
         return in[0];
     }
   }
@@ -88,6 +91,12 @@ class Reference {
       for (std::size_t i = 0; i < x[r].size(); ++i) x[r][i] = f(x[r][i], r, i);
     }
     return x;
+  }
+
+  static Matrix Permute(const std::vector<float>& columns, const Matrix& x) {
+    return Each(x, [&](double, std::size_t r, std::size_t i) {
+      return x[r][static_cast<std::size_t>(columns[i])];
+    });
   }
 
   Matrix Embed(const v1::Embed& embed) const {
