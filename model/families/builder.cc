@@ -26,6 +26,7 @@ std::uint32_t BlockValues(v1::Encoding encoding) {
 void ProgramBuilder::BeginBlock(std::string name) {
   block_ = program_.add_blocks();
   block_->set_name(std::move(name));
+  permuted_.clear();
 }
 
 Value ProgramBuilder::NewValue(std::string_view name, std::uint32_t width, v1::RowKind rows) {
@@ -77,6 +78,7 @@ Value ProgramBuilder::Result(v1::Operation* operation, std::uint32_t width, v1::
 }
 
 Value ProgramBuilder::Embed(std::string_view name, WeightRef table, v1::Embed::Source source) {
+  weights_.MustBeOne(table, "an embedding's table");
   v1::Operation* operation = NewOperation(name, {});
   operation->mutable_embed()->set_table(table);
   operation->mutable_embed()->set_source(source);
@@ -94,6 +96,42 @@ Value ProgramBuilder::EmbedPositions(std::string_view name, WeightRef table, std
 Value ProgramBuilder::AddLinear(std::string_view name, Value x, WeightRef matrix,
                                 std::optional<WeightRef> bias,
                                 std::optional<std::uint32_t> kv_heads) {
+  if (const Composition* composition = weights_.CompositionOf(matrix)) {
+    return AddComposition(name, x, *composition, bias);
+  }
+  return AddProduct(name, x, matrix, bias, kv_heads);
+}
+
+// The columns of a permuted matrix follow no heads, so its sums are cut as any matrix's.
+Value ProgramBuilder::AddComposition(std::string_view name, Value x, const Composition& matrix,
+                                     std::optional<WeightRef> bias) {
+  const auto named = [&](const char* what, const std::string& number) {
+    return std::string(name).append(what).append(number);
+  };
+  if (matrix.permutation) {
+    const auto [place, fresh] = permuted_.try_emplace({x.index, *matrix.permutation});
+    if (fresh) place->second = Permute(named("_order", ""), x, *matrix.permutation);
+    x = place->second;
+  }
+  if (matrix.parts.size() == 1) return AddProduct(name, x, matrix.parts[0], bias, {});
+  std::optional<Value> sum;
+  std::uint32_t first = 0;
+  for (std::size_t i = 0; i < matrix.parts.size(); ++i) {
+    const std::string number = std::to_string(i);
+    const std::uint32_t width = weights_.Columns(matrix.parts[i]);
+    const Value slice = Slice(named("_columns", number), x, 1, first, width);
+    first += width;
+    const Value part = AddProduct(named("_part", number), slice, matrix.parts[i],
+                                  i == 0 ? bias : std::nullopt, {});
+    const bool last = i + 1 == matrix.parts.size();
+    sum = sum ? Add(last ? std::string(name) : named("_sum", number), *sum, part) : part;
+  }
+  return *sum;
+}
+
+Value ProgramBuilder::AddProduct(std::string_view name, Value x, WeightRef matrix,
+                                 std::optional<WeightRef> bias,
+                                 std::optional<std::uint32_t> kv_heads) {
   const std::uint32_t block = BlockValues(weights_.EncodingOf(matrix));
   v1::Operation* operation = NewOperation(name, {x});
   v1::Linear* linear = operation->mutable_linear();
@@ -276,6 +314,9 @@ Value ProgramBuilder::Moe(std::string_view name, Value x, Value logits, const Ex
   if (weights.down_bias) moe->set_down_bias(*weights.down_bias);
   if (weights.expert_scale) moe->set_expert_scale(*weights.expert_scale);
 
+  for (const auto* stack : {&weights.gate, &weights.up, &weights.down}) {
+    for (const WeightRef matrix : *stack) weights_.MustBeOne(matrix, "an expert");
+  }
   const WeightRef up = weights.up.front();
   const WeightRef gate = weights.gate.empty() ? up : weights.gate.front();
   const WeightRef down = weights.down.front();
@@ -316,6 +357,13 @@ Value ProgramBuilder::GatherOutputs(std::string_view name, Value x) {
   v1::Operation* operation = NewOperation(name, {x});
   operation->mutable_gather()->set_kind(v1::Gather::KIND_OUTPUTS);
   return Result(operation, x.width, v1::ROW_KIND_OUTPUT);
+}
+
+Value ProgramBuilder::Permute(std::string_view name, Value x, WeightRef columns) {
+  v1::Operation* operation = NewOperation(name, {x});
+  operation->mutable_gather()->set_kind(v1::Gather::KIND_PERMUTE);
+  operation->mutable_gather()->set_columns(columns);
+  return Result(operation, x.width, x.rows);
 }
 
 void ProgramBuilder::Sample(std::string_view name, Value logits) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bramble/v1/program.pb.h"
@@ -138,6 +140,8 @@ class ProgramBuilder {
   // In each of `groups` parts: a's part, then b's; `b_repeated`: all of b.
   Value Concatenate(std::string_view name, Value a, Value b, std::uint32_t groups, bool b_repeated);
   Value GatherOutputs(std::string_view name, Value x);
+  // Column i of the result is x's column columns[i].
+  Value Permute(std::string_view name, Value x, WeightRef columns);
 
   // Along sequences: builder_sequences.cc.
   // Ids, positions or types of tokens or of a source; position p is row p + `offset`.
@@ -178,6 +182,10 @@ class ProgramBuilder {
   Value Result(v1::Operation* operation, std::uint32_t width, v1::RowKind rows);
   Value AddLinear(std::string_view name, Value x, WeightRef matrix, std::optional<WeightRef> bias,
                   std::optional<std::uint32_t> kv_heads);
+  Value AddProduct(std::string_view name, Value x, WeightRef matrix, std::optional<WeightRef> bias,
+                   std::optional<std::uint32_t> kv_heads);
+  Value AddComposition(std::string_view name, Value x, const Composition& matrix,
+                       std::optional<WeightRef> bias);
   Value AddArithmetic(std::string_view name, std::initializer_list<Value> inputs,
                       v1::Arithmetic::Kind kind, float scalar);
 
@@ -185,6 +193,7 @@ class ProgramBuilder {
   const CompileOptions& options_;
   v1::Program program_;
   v1::Block* block_ = nullptr;
+  std::map<std::pair<std::uint32_t, WeightRef>, Value> permuted_;  // of this block's values
 };
 
 }  // namespace bramble::model::families

@@ -12,6 +12,7 @@ void ProgramBuilder::Answer(std::string_view name, Value value, v1::ResultKind k
 
 Value ProgramBuilder::EmbedRows(std::string_view name, WeightRef table, v1::Embed::Source source,
                                 v1::RowKind rows, std::uint32_t offset) {
+  weights_.MustBeOne(table, "an embedding's table");
   v1::Operation* operation = NewOperation(name, {});
   operation->mutable_embed()->set_table(table);
   operation->mutable_embed()->set_source(source);

@@ -1,6 +1,7 @@
 #include "model/families/compilation.h"
 
 #include "model/files/quote.h"
+#include "model/quantized/table.h"
 
 namespace bramble::model::families {
 
@@ -128,10 +129,15 @@ void RefuseStrangers(Fields* fields, const files::ModelFiles& files) {
 }
 
 void RefuseQuantized(Fields* fields, const files::ModelFiles& files) {
-  if (const auto* method = files::FindValue(files.metadata, "quantization_config.quant_method")) {
-    fields->Refuse(Unimplemented("config.json: weights quantized by ", method->ToText(),
-                                 " cannot be read yet"));
+  const auto* method = files::FindValue(files.metadata, "quantization_config.quant_method");
+  if (method == nullptr) return;
+  std::string known;
+  for (const std::string_view name : quantized::Methods()) {
+    if (method->Text() == name) return;
+    known += (known.empty() ? "" : ", ") + std::string(name);
   }
+  fields->Refuse(Unimplemented("config.json: weights quantized by ", method->ToText(),
+                               " cannot be read (known: ", known, ")"));
 }
 
 }  // namespace bramble::model::families

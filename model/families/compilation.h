@@ -34,7 +34,7 @@ struct Compilation {
   Compilation(const files::ModelFiles& model_files, const CompileOptions& compile_options)
       : files(model_files),
         options(compile_options),
-        weights(model_files.tensors),
+        weights(model_files.tensors, model_files.metadata),
         builder(&weights, compile_options) {}
 
   const files::ModelFiles& files;
@@ -73,10 +73,10 @@ struct Compilation {
 // say, if they say it.
 Status ReadVocabulary(Fields* fields, TensorName embedding, std::uint32_t width, Compilation* c);
 
-// Options that no family of dense layers can have, whatever it is: mixtures of experts, quantized
-// checkpoints.
+// Options that no family of dense layers can have, whatever it is: mixtures of experts, methods of
+// quantization that nobody reads.
 void RefuseStrangers(Fields* fields, const files::ModelFiles& files);
-// Quantized checkpoints alone.
+// Checkpoints that are quantized by a method that model/quantized/ does not read.
 void RefuseQuantized(Fields* fields, const files::ModelFiles& files);
 
 // The activation that the description names, or `if_missing`. Errors go to `fields`.

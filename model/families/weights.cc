@@ -95,6 +95,26 @@ void JoinMxfp4(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
   }
 }
 
+// Rows of a part of a quantized matrix, or its permutation.
+void MakeQuantized(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
+  const quantized::Matrix& matrix = *recipe.quantized;
+  if (recipe.kind == Weights::Recipe::Kind::kPermutation) {
+    const std::vector<float> columns(matrix.permutation().begin(), matrix.permutation().end());
+    owned->resize(columns.size() * sizeof(float));
+    std::memcpy(owned->data(), columns.data(), owned->size());
+    return;
+  }
+  const quantized::Part& part = matrix.parts()[recipe.part];
+  const auto& info = *Info(part.encoding);
+  const std::size_t row_bytes = part.count / info.block_values * info.block_bytes;
+  owned->resize(recipe.rows.count * row_bytes);
+  std::byte* to = owned->data();
+  ForEachRun(recipe.rows, [&](std::uint32_t first, std::uint32_t count) {
+    matrix.Write(part, first, count, to);
+    to += count * row_bytes;
+  });
+}
+
 }  // namespace
 
 void Weights::Refuse(Status status) {
@@ -146,6 +166,9 @@ WeightRef Weights::Matrix(std::string_view name, RowRange rows, std::uint32_t in
                           Layout layout) {
   const std::string key = std::string(name) + " rows " + Text(rows);
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
+  if (const auto quantized = FindQuantized(name)) {
+    return QuantizedMatrix(key, quantized, rows, inputs);
+  }
   const files::Tensor* tensor = Find(name);
   if (tensor == nullptr) return 0;
   const bool transposed = layout == Layout::kInputsByOutputs;
@@ -383,6 +406,10 @@ std::vector<std::string> Weights::Unused() const {
 
 std::span<const std::byte> MakeBytes(const Weights::Recipe& recipe, std::vector<std::byte>* owned) {
   const files::Tensor& tensor = *recipe.tensor;
+  if (recipe.quantized != nullptr) {
+    MakeQuantized(recipe, owned);
+    return *owned;
+  }
   if (recipe.made != Made::kNot) {
     const std::vector<float> values = MakeFloats(recipe);
     owned->resize(values.size() * sizeof(float));

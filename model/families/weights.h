@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,7 +13,9 @@
 
 #include "bramble/v1/program.pb.h"
 #include "common/status.h"
+#include "model/files/metadata.h"
 #include "model/files/tensor_index.h"
+#include "model/quantized/matrix.h"
 
 namespace bramble::model::families {
 
@@ -45,23 +48,33 @@ enum class Made : std::uint8_t {
   kTokenShift,  // of a row m two: 1 - m and m
 };
 
+// How a quantized matrix of several weights is multiplied: each part with its columns of the
+// permuted input, and the results added in order.
+struct Composition {
+  std::optional<WeightRef> permutation;  // as Gather.columns
+  std::vector<WeightRef> parts;          // one beside the other
+};
+
 // The weights of a program in the making: each a tensor of the file, a part of one, or something
 // made from one. They are described first and made later, so that the shape of everything is
 // checked before a byte is read. Asked for the same weight twice, it gives the same reference. The
 // first error stays (status()); references given after it mean nothing. One thread.
 class Weights {
  public:
-  // `tensors` must outlive this.
-  explicit Weights(const files::TensorIndex& tensors) : tensors_(tensors) {}
+  // `tensors`, and `metadata`, which says how quantized ones are kept, must outlive this.
+  Weights(const files::TensorIndex& tensors, const files::Metadata& metadata)
+      : tensors_(tensors), metadata_(metadata) {}
 
-  bool Has(std::string_view name) const { return tensors_.Find(name) != nullptr; }
+  // Whether there is a tensor `name`, or a quantized matrix in its place.
+  bool Has(std::string_view name) const;
 
   // How many rows the matrix `name` of `inputs` columns has: 1 to 2^24. An error if there is no
   // such matrix.
   std::uint32_t CountRows(std::string_view name, std::uint32_t inputs);
 
   // A matrix [rows.count, inputs] in the file's encoding. `name` must be a matrix [rows.total,
-  // inputs], or the transposed of it.
+  // inputs], or the transposed of it; or, without its ".weight", a quantized one
+  // (model/quantized/), which may be a composition.
   WeightRef Matrix(std::string_view name, RowRange rows, std::uint32_t inputs,
                    Layout layout = Layout::kOutputsByInputs);
 
@@ -115,6 +128,12 @@ class Weights {
   std::uint32_t Rows(WeightRef ref) const;
   std::uint32_t Columns(WeightRef ref) const;
 
+  // How the matrix `ref` is composed; nullptr: it is one weight, multiplied as it is. Valid until
+  // the next matrix is asked for.
+  const Composition* CompositionOf(WeightRef ref) const;
+  // Refuses a composition where only one weight will do; `use` says where.
+  void MustBeOne(WeightRef ref, std::string_view use);
+
   // Keeps `status` if it is the first error.
   void Refuse(Status status);
   const Status& status() const { return status_; }
@@ -135,6 +154,8 @@ class Weights {
       kTransposed,
       kTransposedStack,
       kMxfp4,
+      kQuantized,
+      kPermutation,
     } kind = Kind::kAsStored;
     RowRange rows;
     float added = 0;
@@ -142,11 +163,21 @@ class Weights {
     std::uint32_t matrices = 1;             // of a stack
     const files::Tensor* scales = nullptr;  // kMxfp4
     Made made = Made::kNot;
+    // kQuantized: rows of a part of it; kPermutation: its permutation.
+    std::shared_ptr<const quantized::Matrix> quantized = nullptr;
+    std::size_t part = 0;
   };
   const std::vector<Recipe>& recipes() const { return recipes_; }
 
  private:
   const files::Tensor* Find(std::string_view name);
+  // The quantized matrix that stands in the place of tensor `name`; nullptr: there is none, or
+  // something is wrong with it.
+  std::shared_ptr<const quantized::Matrix> FindQuantized(std::string_view name);
+  WeightRef QuantizedMatrix(const std::string& key,
+                            const std::shared_ptr<const quantized::Matrix>& matrix, RowRange rows,
+                            std::uint32_t inputs);
+  std::optional<WeightRef> Permutation(const std::shared_ptr<const quantized::Matrix>& matrix);
   void Use(const files::Tensor* tensor);
   // The same, if it has this shape.
   const files::Tensor* Find(std::string_view name, std::vector<std::uint64_t> shape);
@@ -160,6 +191,10 @@ class Weights {
                     float added);
 
   const files::TensorIndex& tensors_;
+  const files::Metadata& metadata_;
+  std::map<std::string, std::shared_ptr<const quantized::Matrix>, std::less<>> quantized_;
+  std::map<WeightRef, Composition> compositions_;  // by their first part
+  std::map<std::vector<std::uint32_t>, WeightRef> permutations_;
   std::vector<v1::Weight> weights_;
   std::vector<Recipe> recipes_;
   std::map<std::string, WeightRef, std::less<>> known_;

@@ -1,5 +1,6 @@
-// Models with states, with an encoder, and encoders alone: the same bits in one part or several, on
-// any number of threads, with every instruction set, in a batch, and however a prompt is cut.
+// Models with states, with an encoder, encoders alone, quantized checkpoints: the same bits in one
+// part or several, on any number of threads, with every instruction set, in a batch, and however a
+// prompt is cut.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -211,7 +212,8 @@ TEST_P(EveryModel, RefusesToGoBackWhereItCannot) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, EveryModel,
-                         ::testing::Values("bert", "modernbert", "mamba2", "lfm2", "t5"),
+                         ::testing::Values("bert", "modernbert", "mamba2", "lfm2", "t5",
+                                           "exl2_llama_mixed", "bnb_nf4_double_llama"),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

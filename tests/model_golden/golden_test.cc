@@ -50,23 +50,23 @@ std::string ModelPath(const fs::path& folder) {
   return fs::exists(gguf) ? gguf.string() : folder.string();
 }
 
-// The cases of a folder that we can compile: not the checkpoints that are quantized in other ways.
+// The cases of a folder that we can compile.
 std::vector<std::string> Cases(const fs::path& folder) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const json expected = ReadExpected(entry.path());
     if (!expected.is_object() || expected.value("kind", "") != "causal_lm") continue;
     if (compiled_families.count(expected.value("family", "")) == 0) continue;
-    std::ifstream config(entry.path() / "config.json");
-    if (config && json::parse(config, nullptr, false).contains("quantization_config")) continue;
     names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
 }
 
-bool HasFloatWeights(const json& expected) {
-  const std::string weights = expected.value("weights", "");
+bool HasFloatWeights(const fs::path& folder) {
+  std::ifstream config(folder / "config.json");
+  if (config && json::parse(config, nullptr, false).contains("quantization_config")) return false;
+  const std::string weights = ReadExpected(folder).value("weights", "");
   for (const char* type : {"f32", "f16", "bf16", "F32", "F16", "BF16"}) {
     if (weights.find(type) != std::string::npos) return true;
   }
@@ -174,14 +174,14 @@ TEST_P(EveryGoldenModel, GivesTheReferenceLogitsInTheTrueMode) {
 // A model of float weights loses nothing in the normal mode; in a quantized one inputs are rounded
 // to 8 bits.
 TEST_P(EveryGoldenModel, GivesTheReferenceLogitsInTheNormalModeToo) {
-  const bool floats = HasFloatWeights(ReadExpected(stored_cases / GetParam()));
+  const bool floats = HasFloatWeights(stored_cases / GetParam());
   Comparison(stored_cases / GetParam(), {}, floats ? kStrict : kQuantizedInputs).Run();
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, EveryGoldenModel, ::testing::ValuesIn(Cases(stored_cases)),
                          [](const auto& test) { return test.param; });
 
-TEST(Golden, EveryOtherCaseOfTheFullSetAgreesInTheTrueMode) {
+TEST(Golden, EveryOtherCaseOfTheFullSetAgreesInBothModes) {
   const char* folder = std::getenv("BRAMBLE_GOLDEN");
   const fs::path full =
       folder != nullptr ? fs::path(folder) : fs::path(BRAMBLE_SOURCE_DIR) / "../shared/golden";
@@ -192,6 +192,8 @@ TEST(Golden, EveryOtherCaseOfTheFullSetAgreesInTheTrueMode) {
     if (folder == nullptr && std::binary_search(stored.begin(), stored.end(), name)) continue;
     SCOPED_TRACE(name);
     Comparison(full / name, model::TrueMode(), kStrict).Run();
+    const bool floats = HasFloatWeights(full / name);
+    Comparison(full / name, {}, floats ? kStrict : kQuantizedInputs).Run();
   }
 }
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from evaluation import GOLDEN, bramble, evaluate, real_model
 
-TINY = ["llama_gqa_tied", "gemma3_text", "gpt2", "gguf_llama_q4_k_m"]
+TINY = ["llama_gqa_tied", "gemma3_text", "gpt2", "gguf_llama_q4_k_m", "exl2_llama_mixed"]
 PROMPT = [3, 17, 4, 60, 22, 9, 41]
 
 

@@ -290,7 +290,7 @@ TEST(Compile, RefusesConfigJsonInWords) {
   const std::pair<const char*, const char*> wrong[] = {
       {R"(,"activation_function":"mystery")",
        "'activation_function': the activation 'mystery' is not known"},
-      {R"(,"quantization_config":{"quant_method":"gptq"})", "weights quantized by 'gptq'"},
+      {R"(,"quantization_config":{"quant_method":"quip"})", "weights quantized by 'quip'"},
       {R"(,"add_cross_attention":true)", "'add_cross_attention': cross-attention"},
       {R"(,"tie_word_embeddings":false)", "'lm_head.weight' is missing"},
       {R"(,"tie_word_embeddings":3)", "'tie_word_embeddings' is 3, and must be true or false"},

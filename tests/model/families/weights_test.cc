@@ -54,7 +54,7 @@ class WeightsTest : public ::testing::Test {
 };
 
 TEST_F(WeightsTest, AreTheFilesOwnBytesWherePossible) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   const WeightRef all = weights.Matrix("matrix", AllRows(3), 2);
   const WeightRef some = weights.Matrix("matrix", {1, 2, 3}, 2);
   ASSERT_TRUE(weights.status().ok()) << weights.status().message();
@@ -69,7 +69,7 @@ TEST_F(WeightsTest, AreTheFilesOwnBytesWherePossible) {
 }
 
 TEST_F(WeightsTest, AreGatheredFromTheRunsOfAFusedMatrix) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   // Of three rows, or values, the first and the last.
   const RowRange runs = {0, 2, 3, 1, 2};
   EXPECT_THAT(Make<float>(weights, weights.Matrix("matrix", runs, 2)), ElementsAre(1, 2, 5, 6));
@@ -80,14 +80,14 @@ TEST_F(WeightsTest, AreGatheredFromTheRunsOfAFusedMatrix) {
 }
 
 TEST_F(WeightsTest, AreFlattened) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   const WeightRef ref = weights.Flattened("matrix", 3, 2);
   EXPECT_THAT(weights.all()[ref].shape(), ElementsAre(6));
   EXPECT_THAT(Make<float>(weights, ref), ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
 TEST_F(WeightsTest, AreTransposedFromInputsByOutputs) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   const WeightRef all = weights.Matrix("matrix", AllRows(2), 3, Layout::kInputsByOutputs);
   const WeightRef second = weights.Matrix("matrix", {1, 1, 2}, 3, Layout::kInputsByOutputs);
   const WeightRef brain = weights.Matrix("brain", AllRows(1), 2, Layout::kInputsByOutputs);
@@ -98,7 +98,7 @@ TEST_F(WeightsTest, AreTransposedFromInputsByOutputs) {
 }
 
 TEST_F(WeightsTest, AreWidenedWhereAProgramWantsF32) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   EXPECT_THAT(Make<float>(weights, weights.Vector("half", AllRows(2))), ElementsAre(1, -2));
   EXPECT_THAT(Make<float>(weights, weights.Vector("half", AllRows(2), 1)), ElementsAre(2, -1));
   EXPECT_THAT(Make<float>(weights, weights.Vector("vector", {1, 2, 3}, 1)), ElementsAre(3, 4));
@@ -107,7 +107,7 @@ TEST_F(WeightsTest, AreWidenedWhereAProgramWantsF32) {
 }
 
 TEST_F(WeightsTest, AreStacksAndPartsOfStacks) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   const WeightRef all = weights.Stack("stack", 2, 2, 3);
   const WeightRef second = weights.MatrixOfStack("stack", 2, 1, AllRows(2), 3);
   const WeightRef row = weights.MatrixOfStack("stack", 2, 0, {1, 1, 2}, 3);
@@ -122,7 +122,7 @@ TEST_F(WeightsTest, AreStacksAndPartsOfStacks) {
 }
 
 TEST_F(WeightsTest, AreTransposedStacksOfEverySecondOutput) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   const WeightRef all = weights.TransposedStack("stack", 2, 2, AllRows(3), 1);
   const WeightRef even = weights.TransposedStack("stack", 2, 2, {0, 2, 3}, 2);
   const WeightRef table = weights.Table("matrix", 3, {1, 1, 2}, 2);
@@ -137,7 +137,7 @@ TEST_F(WeightsTest, AreTransposedStacksOfEverySecondOutput) {
 
 // Values 0, 1, 2, ... 15, 0, 1, ... as codes: byte i of our block has codes i and i + 16.
 TEST_F(WeightsTest, AreMxfp4BlocksWhoseHalvesChangePlaces) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   const WeightRef second = weights.Mxfp4Stack("blocks", "scales", 1, 32, {1, 1, 2}, 2);
   ASSERT_TRUE(weights.status().ok()) << weights.status().message();
   EXPECT_EQ(weights.EncodingOf(second), v1::ENCODING_MXFP4);
@@ -148,7 +148,7 @@ TEST_F(WeightsTest, AreMxfp4BlocksWhoseHalvesChangePlaces) {
 }
 
 TEST_F(WeightsTest, AreKeptOnceHoweverOftenTheyAreAskedFor) {
-  Weights weights(files_.tensors);
+  Weights weights(files_.tensors, files_.metadata);
   EXPECT_EQ(weights.Matrix("matrix", AllRows(3), 2), weights.Matrix("matrix", AllRows(3), 2));
   EXPECT_NE(weights.Vector("vector", AllRows(3)), weights.Vector("vector", AllRows(3), 1));
   EXPECT_EQ(weights.Constant("c", {1, 2}), weights.Constant("c", {1, 2}));
@@ -184,7 +184,7 @@ TEST_F(WeightsTest, AreRefusedByName) {
        "33 inputs are not blocks of 32"},
   };
   for (const auto& [ask, message] : wrong) {
-    Weights weights(files_.tensors);
+    Weights weights(files_.tensors, files_.metadata);
     ask(&weights);
     EXPECT_THAT(weights.status().message(), HasSubstr(message));
   }
