@@ -7,11 +7,14 @@
 
 namespace bramble::model::files {
 
-// Opens what `save_pretrained` writes: config.json, and model.safetensors or
-// model.safetensors.index.json with its shards. ModelFiles.path is the folder.
+// Opens what `save_pretrained` writes: config.json, and model.safetensors, or
+// model.safetensors.index.json with its shards, or the same of PyTorch (pytorch_model.bin).
+// ModelFiles.path is the folder.
 Result<ModelFiles> OpenHfFolder(const std::string& folder);
 
 // The same with the tensors of one safetensors file; config.json lies beside it.
 Result<ModelFiles> OpenHfFile(const std::string& path);
+// ... of one PyTorch file.
+Result<ModelFiles> OpenPytorchFile(const std::string& path);
 
 }  // namespace bramble::model::files

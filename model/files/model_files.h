@@ -23,8 +23,9 @@ struct ModelFiles {
   std::string container;  // "GGUF version 3, 2 files"
   std::string path;       // what was opened: a file, or the folder of config.json
   Metadata metadata;      // GGUF's keys; or config.json, flattened
-  TensorIndex tensors;    // sealed; the bytes lie in `maps`
+  TensorIndex tensors;    // sealed; the bytes lie in `maps`, or `owned`
   std::vector<std::shared_ptr<const MappedFile>> maps;
+  std::vector<std::shared_ptr<const std::vector<std::byte>>> owned;  // bytes that no file has so
   // Tensors whose type nobody can use are listed in the index; this says so, one line each, with
   // anything else that was passed over.
   std::vector<std::string> notes;

@@ -3,11 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "common/status.h"
-#include "model/files/model_files.h"
+#include "model/files/tensor_index.h"
 
 // safetensors, Hugging Face's container: https://github.com/huggingface/safetensors#format.
 namespace bramble::model::files {
@@ -19,10 +18,5 @@ bool IsSafetensors(std::span<const std::byte> head, std::uint64_t file_bytes);
 // The tensors of one file, in the header's order; they point into `bytes`, which must outlive them.
 // InvalidArgument names what is wrong.
 Result<std::vector<Tensor>> ReadSafetensors(std::span<const std::byte> bytes);
-
-// Adds the tensors of the files to `files`: of `index_path` (model.safetensors.index.json) every
-// shard that it names, which lie beside it; or of one file. The index stays unsealed.
-Status AddShards(const std::string& index_path, ModelFiles* files);
-Status AddSafetensors(const std::string& path, ModelFiles* files);
 
 }  // namespace bramble::model::files

@@ -9,6 +9,7 @@
 #include "model/files/gguf.h"
 #include "model/files/hf_folder.h"
 #include "model/files/little_endian.h"
+#include "model/files/pytorch.h"
 #include "model/files/quote.h"
 #include "model/files/safetensors.h"
 
@@ -20,6 +21,8 @@ constexpr std::size_t kHeadBytes = 16;
 constexpr Container kContainers[] = {
     {"GGUF", [](std::span<const std::byte> head, std::uint64_t) { return IsGguf(head); }, OpenGguf},
     {"safetensors", IsSafetensors, OpenHfFile},
+    {"PyTorch", [](std::span<const std::byte> head, std::uint64_t) { return IsPytorch(head); },
+     OpenPytorchFile},
 };
 
 // Files that people have and that nobody here can read yet: better said than "not a model".
@@ -30,8 +33,6 @@ const char* KnownStranger(std::span<const std::byte> head) {
     case 0x67676d66:
     case 0x67676a74:
       return "a ggml file from before GGUF; convert it with llama.cpp's scripts";
-    case 0x04034b50:
-      return "a zip archive (PyTorch writes such); convert it to safetensors";
     default:
       return nullptr;
   }
@@ -77,7 +78,7 @@ Result<ModelFiles> OpenFolder(const std::string& folder) {
   if (found.size() == 1) return OpenFile(found.front());
   if (found.empty()) {
     return NotFound(QuotePath(folder),
-                    ": there is neither a config.json (with safetensors) nor a .gguf file");
+                    ": there is neither a config.json (with weights beside it) nor a .gguf file");
   }
   return Invalid(QuotePath(folder), ": there are ", found.size(),
                  " .gguf files; name one of them, as ", QuotePath(found.front()));

@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""Makes the seeds of corpus/gguf and corpus/safetensors: small right files that the fuzzers start from.
+"""Makes the seeds of corpus/gguf, corpus/safetensors and corpus/pytorch: small right files that the fuzzers start from.
 
 Needs nothing but Python. Usage: make_model_corpus.py [FOLDER], the folder of the corpora.
 """
+import argparse
+import collections
+import io
 import json
+import math
 import pathlib
+import pickle
 import struct
 import sys
+import types
+import zipfile
 
 U32, F32, BOOL, TEXT, ARRAY, U64 = 4, 6, 7, 8, 9, 10
 
@@ -76,6 +83,112 @@ def safetensors(tensors, metadata=None):
     return struct.pack("<Q", len(raw)) + raw + data
 
 
+# torch.save without torch: Python's own pickler over classes that carry the names of torch's.
+def torch_module():
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    for name in ["FloatStorage", "HalfStorage", "BFloat16Storage", "LongStorage", "BoolStorage"]:
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+    for name in ["_rebuild_tensor_v2", "_rebuild_parameter"]:
+        function = types.FunctionType((lambda *a: None).__code__, {}, name)
+        function.__module__, function.__qualname__ = "torch._utils", name
+        setattr(utils, name, function)
+    sys.modules.update({"torch": torch, "torch._utils": utils})
+    return torch, utils
+
+
+TORCH, UTILS = torch_module()
+
+
+class Storage:
+    def __init__(self, key, kind, element, raw):
+        self.key, self.kind, self.count, self.raw = str(key), getattr(TORCH, kind), len(raw) // element, raw
+
+
+class Tensor:
+    def __init__(self, storage, size, stride=None, offset=0, parameter=False):
+        if stride is None:
+            stride = tuple(math.prod(size[i + 1:]) for i in range(len(size)))
+        self.parts, self.parameter = (storage, offset, tuple(size), tuple(stride), False, collections.OrderedDict()), parameter
+
+    def __reduce__(self):
+        if self.parameter:
+            return UTILS._rebuild_parameter, (Tensor(*self.parts[:1], self.parts[2], self.parts[3], self.parts[1]), True,
+                                              collections.OrderedDict())
+        return UTILS._rebuild_tensor_v2, self.parts
+
+
+class Pickler(pickle.Pickler):
+    """`old`: storages have a sixth part, None, as before PyTorch 1.6."""
+
+    def __init__(self, file, old):
+        super().__init__(file, protocol=2)
+        self.old, self.storages = old, {}
+
+    def persistent_id(self, item):
+        if not isinstance(item, Storage):
+            return None
+        self.storages[item.key] = item
+        return ("storage", item.kind, item.key, "cpu", item.count) + ((None,) if self.old else ())
+
+
+def pickled(item, old):
+    file = io.BytesIO()
+    pickler = Pickler(file, old)
+    pickler.dump(item)
+    return file.getvalue(), pickler.storages
+
+
+def torch_zip(item, root="archive"):
+    data, storages = pickled(item, False)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        members = [("data.pkl", data), ("byteorder", b"little")]
+        members += [(f"data/{key}", storage.raw) for key, storage in storages.items()] + [("version", b"3\n")]
+        for name, raw in members:
+            archive.writestr(zipfile.ZipInfo(f"{root}/{name}", (1980, 0, 0, 0, 0, 0)), raw)
+    return file.getvalue()
+
+
+def torch_legacy(item):
+    data, storages = pickled(item, True)
+    out = b"".join(pickle.dumps(part, protocol=2) for part in [
+        0x1950A86A20F9469CFC6C, 1001,
+        {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}])
+    out += data + pickle.dumps(list(storages), protocol=2)
+    for storage in storages.values():
+        out += struct.pack("<q", storage.count) + storage.raw
+    return out
+
+
+def floats(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+def state_dict():
+    shared = Storage(0, "FloatStorage", 4, floats(1, 2, 3, 4, 5, 6))
+    state = collections.OrderedDict()
+    state["a.weight"] = Tensor(shared, (2, 3), parameter=True)
+    state["tied"] = Tensor(shared, (2, 3))
+    state["turned"] = Tensor(shared, (3, 2), stride=(1, 3))
+    state["last"] = Tensor(shared, (2,), offset=4)
+    state["one"] = Tensor(shared, (), offset=2)
+    state["half"] = Tensor(Storage(1, "HalfStorage", 2, struct.pack("<2e", 0.5, -2)), (2, 1))
+    state["brain"] = Tensor(Storage(2, "BFloat16Storage", 2, struct.pack("<2H", 0x3F80, 0xC000)), (2,))
+    state["count"] = Tensor(Storage(3, "LongStorage", 8, struct.pack("<q", 7)), (1,))
+    state["mask"] = Tensor(Storage(4, "BoolStorage", 1, b"\1\0"), (1, 2))
+    state["none"] = Tensor(Storage(5, "FloatStorage", 4, b""), (0, 4))
+    state._metadata = {"": {"version": 1}}
+    return state
+
+
+def training_run():
+    weight = Storage(0, "FloatStorage", 4, floats(1, 2))
+    moment = Storage(1, "FloatStorage", 4, floats(3, 4))
+    return {"model": {"_orig_mod.w": Tensor(weight, (2,))}, "iter_num": 5, "best_val_loss": 1.5,
+            "optimizer": {"state": {0: {"exp_avg": Tensor(moment, (2,))}}, "param_groups": [{"lr": 0.1}]},
+            "model_args": {"n_layer": 2, "bias": False, "dropout": 0.0}, "config": argparse.Namespace(arch="gpt", heads=-3)}
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "corpus")
     files = {
@@ -86,6 +199,8 @@ def main():
         "gguf/empty": gguf([], []),
         "safetensors/two": safetensors([("a", "F32", [1, 2], b"\0" * 8), ("b", "BF16", [], b"\0\0")], {"format": "pt"}),
         "safetensors/mask": safetensors([("m.bias", "BOOL", [2, 0], b""), ("\u00e9", "I64", [1], b"\0" * 8)]),
+        "pytorch/zip": torch_zip(state_dict()), "pytorch/legacy": torch_legacy(state_dict()),
+        "pytorch/training_zip": torch_zip(training_run(), "ckpt"), "pytorch/training_legacy": torch_legacy(training_run()),
         "safetensors/config.json": json.dumps(
             {"model_type": "llama", "rope_scaling": {"rope_type": "yarn", "factor": 4.0}, "layer_types": ["a", "b"],
              "eos_token_id": [1, 2], "nested": [{"x": [1]}, [2], None]}).encode(),

@@ -206,9 +206,9 @@ TEST_F(HfFolder, RefusesTwoNamesThatAreEqualOnceUnescaped) {
 }
 
 TEST_F(HfFolder, SaysWhatIsMissing) {
-  EXPECT_THAT(Open().message(), HasSubstr("neither model.safetensors nor"));
+  EXPECT_THAT(Open().message(), HasSubstr("there is none of model.safetensors, model.safetensors"));
   folder_.Write("pytorch_model.bin", "x");
-  EXPECT_THAT(Open().message(), HasSubstr("convert it to safetensors"));
+  EXPECT_THAT(Open().message(), HasSubstr("neither as a zip archive nor as PyTorch's older files"));
   TemporaryFolder empty;
   EXPECT_EQ(OpenHfFolder(empty.path()).status().code(), Code::kNotFound);
 }

@@ -1,9 +1,11 @@
-// The tensors of a Hugging Face folder: one safetensors file, or several that an index names.
+#include "model/files/shards.h"
+
 #include <map>
 #include <string_view>
 #include <utility>
 
 #include "model/files/json.h"
+#include "model/files/pytorch.h"
 #include "model/files/quote.h"
 #include "model/files/safetensors.h"
 
@@ -40,7 +42,9 @@ Result<WeightMap> ReadWeightMap(const Metadata& index) {
   return map;
 }
 
-Result<std::vector<Tensor>> ReadFile(const std::string& path, ModelFiles* files) {
+}  // namespace
+
+Result<std::vector<Tensor>> ReadSafetensorsFile(const std::string& path, ModelFiles* files) {
   ASSIGN_OR_RETURN(auto map, MappedFile::Open(path));
   auto tensors = ReadSafetensors(map->bytes());
   if (!tensors.ok()) return tensors.status().WithContext(QuotePath(path));
@@ -48,30 +52,38 @@ Result<std::vector<Tensor>> ReadFile(const std::string& path, ModelFiles* files)
   return tensors;
 }
 
-}  // namespace
+Result<std::vector<Tensor>> ReadPytorchFile(const std::string& path, ModelFiles* files) {
+  ASSIGN_OR_RETURN(auto map, MappedFile::Open(path));
+  auto file = ReadPytorch(map->bytes());
+  if (!file.ok()) return file.status().WithContext(QuotePath(path));
+  files->maps.push_back(std::move(map));
+  files->owned.insert(files->owned.end(), file->owned.begin(), file->owned.end());
+  for (auto& [key, value] : file->metadata) files->metadata.emplace(key, std::move(value));
+  return std::move(file->tensors);
+}
 
-Status AddSafetensors(const std::string& path, ModelFiles* files) {
-  ASSIGN_OR_RETURN(auto tensors, ReadFile(path, files));
+Status AddFile(const std::string& path, ReadFileFn read, ModelFiles* files) {
+  ASSIGN_OR_RETURN(auto tensors, read(path, files));
   for (Tensor& tensor : tensors) RETURN_IF_ERROR(files->tensors.Add(std::move(tensor)));
   return {};
 }
 
-Status AddShards(const std::string& index_path, ModelFiles* files) {
+Status AddShards(const std::string& index_path, ReadFileFn read, ModelFiles* files) {
   ASSIGN_OR_RETURN(const std::string text, ReadText(index_path, kMostIndexBytes));
   Metadata index;
   WeightMap map;
-  const auto read = [&]() -> Status {
+  const auto read_index = [&]() -> Status {
     ASSIGN_OR_RETURN(index, ReadJson(text, 2 * kMostTensors));
     ASSIGN_OR_RETURN(map, ReadWeightMap(index));
     return {};
   };
-  RETURN_IF_ERROR(read().WithContext(QuotePath(index_path)));
+  RETURN_IF_ERROR(read_index().WithContext(QuotePath(index_path)));
 
   std::map<std::string_view, std::size_t> shards;  // and how many tensors the index expects of each
   for (const auto& [tensor, shard] : map) ++shards[shard];
   const std::string folder = index_path.substr(0, index_path.rfind('/') + 1);
   for (const auto& [shard, expected] : shards) {
-    ASSIGN_OR_RETURN(auto tensors, ReadFile(folder + std::string(shard), files));
+    ASSIGN_OR_RETURN(auto tensors, read(folder + std::string(shard), files));
     std::size_t found = 0;
     for (Tensor& tensor : tensors) {
       const auto entry = map.find(tensor.name);
