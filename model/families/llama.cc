@@ -32,7 +32,7 @@ enum class Windows : std::uint8_t { kNever, kUnlessSwitchedOff, kIfSwitchedOn };
 
 // What tells the families apart.
 struct Variant {
-  v1::Rope::Style gguf_rope = v1::Rope::STYLE_HALF;  // Hugging Face files always rotate halves
+  v1::Rope::Style gguf_rope = v1::Rope::STYLE_HALF;  // Hugging Face files rotate halves
   bool always_query_bias = false;  // q, k and v have biases, whatever config.json says
   bool head_norms = false;         // RMS norms of each head of q and k
   Windows windows = Windows::kNever;
@@ -55,6 +55,7 @@ struct Config {
   bool output_bias = false;
   bool feed_bias = false;
   bool tied = false;
+  bool turns_neighbours = false;  // Hugging Face's own files never do; Meta's do
   v1::Function function = v1::FUNCTION_SILU;
   Rotation rotation;
   std::vector<std::uint32_t> windows;  // by layer; 0: sees everything
@@ -132,6 +133,7 @@ Config ReadConfig(Fields* f, const Variant& variant, Compilation* c) {
   config.tied =
       c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, variant.tied) : !c->weights.Has(kGgufHead);
   config.function = ReadFunction(f, {"", "hidden_act"}, "silu");
+  config.turns_neighbours = f->Flag({"", "rope_interleave"}, false);
   const std::uint32_t dims = ReadRotatedDims(f, "partial_rotary_factor", config.key_dim, 1);
   config.rotation = ReadRotation(f, "full_attention", dims, variant.rope_base, c->trained_context);
   ReadWindows(f, variant, &config);
@@ -237,7 +239,9 @@ Status Compile(Compilation* c, const Variant& variant) {
   const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   b.Output(b.Embed("tokens", table, v1::Embed::SOURCE_ID));
   if (!c->is_hf()) DivideFrequencies(&c->weights, &config.rotation.frequencies);
-  const v1::Rope::Style style = c->is_hf() ? v1::Rope::STYLE_HALF : variant.gguf_rope;
+  const v1::Rope::Style hf_rope =
+      config.turns_neighbours ? v1::Rope::STYLE_PAIR : v1::Rope::STYLE_HALF;
+  const v1::Rope::Style style = c->is_hf() ? hf_rope : variant.gguf_rope;
   const RopeWeights rope = b.KeepRotation("rope", style, config.rotation);
   for (std::uint32_t i = 0; i < config.layers && c->weights.status().ok(); ++i) {
     const Layer layer{config, variant, i, rope};

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kMostConfigBytes = 4u << 20;
 constexpr std::size_t kMostConfigValues = 1u << 16;
+constexpr char kConfigName[] = "config.json";
 // Where the weights may be, the best first; transformers looks in the same order.
 struct Place {
   const char* name;
@@ -57,7 +58,7 @@ Result<ModelFiles> ReadConfig(const std::string& folder) {
   ModelFiles files;
   files.dialect = Dialect::kHuggingFace;
   files.path = folder;
-  const std::string path = folder + "/config.json";
+  const std::string path = folder + "/" + kConfigName;
   ASSIGN_OR_RETURN(const std::string text, ReadText(path, kMostConfigBytes));
   auto config = ReadJson(text, kMostConfigValues);
   if (!config.ok()) return config.status().WithContext(QuotePath(path));
@@ -94,9 +95,36 @@ Result<ModelFiles> OpenHfFile(const std::string& path) {
   return Finish(std::move(files), "safetensors");
 }
 
+// nanoGPT's checkpoints say themselves what they are.
+void DescribeNanoGpt(Metadata* metadata) {
+  constexpr std::string_view kArguments = "model_args.";
+  Metadata config;
+  for (const auto& [key, value] : *metadata) {
+    if (!std::string_view(key).starts_with(kArguments)) continue;
+    config.emplace(key.substr(kArguments.size()), value);
+  }
+  config.emplace("model_type", MetaValue{std::string("nanogpt")});
+  *metadata = std::move(config);
+}
+
 Result<ModelFiles> OpenPytorchFile(const std::string& path) {
-  ASSIGN_OR_RETURN(ModelFiles files, ReadConfig(FolderOf(path)));
+  const std::string folder = FolderOf(path);
+  ModelFiles files;
+  if (Exists(folder + "/" + kConfigName)) {
+    ASSIGN_OR_RETURN(files, ReadConfig(folder));
+  }
+  files.dialect = Dialect::kHuggingFace;
+  files.path = folder;
+  const bool described = !files.metadata.empty();
   RETURN_IF_ERROR(AddFile(path, ReadPytorchFile, &files));
+  if (!described && FindValue(files.metadata, "model_args.n_layer") != nullptr) {
+    DescribeNanoGpt(&files.metadata);
+  } else if (!described) {
+    return Invalid(QuotePath(path), ": the file holds weights and does not say of what; write a ",
+                   kConfigName, " beside it, with 'model_type' and the sizes (for minGPT: ",
+                   R"({"model_type": "mingpt", "n_layer": 12, "n_head": 12, "n_embd": 768, )",
+                   R"("block_size": 1024}))");
+  }
   return Finish(std::move(files), "PyTorch");
 }
 

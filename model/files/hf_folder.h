@@ -14,7 +14,7 @@ Result<ModelFiles> OpenHfFolder(const std::string& folder);
 
 // The same with the tensors of one safetensors file; config.json lies beside it.
 Result<ModelFiles> OpenHfFile(const std::string& path);
-// ... of one PyTorch file.
+// The same of one PyTorch file, which needs no config.json if it is a checkpoint of nanoGPT.
 Result<ModelFiles> OpenPytorchFile(const std::string& path);
 
 }  // namespace bramble::model::files

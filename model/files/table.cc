@@ -8,7 +8,9 @@
 
 #include "model/files/gguf.h"
 #include "model/files/hf_folder.h"
+#include "model/files/litgpt_folder.h"
 #include "model/files/little_endian.h"
+#include "model/files/meta_folder.h"
 #include "model/files/pytorch.h"
 #include "model/files/quote.h"
 #include "model/files/safetensors.h"
@@ -74,11 +76,14 @@ Result<std::vector<std::string>> FindGguf(const std::string& folder) {
 Result<ModelFiles> OpenFolder(const std::string& folder) {
   std::error_code error;
   if (std::filesystem::exists(folder + "/config.json", error)) return OpenHfFolder(folder);
+  if (IsMetaFolder(folder)) return OpenMetaFolder(folder);
+  if (IsLitGptFolder(folder)) return OpenLitGptFolder(folder);
   ASSIGN_OR_RETURN(const auto found, FindGguf(folder));
   if (found.size() == 1) return OpenFile(found.front());
   if (found.empty()) {
     return NotFound(QuotePath(folder),
-                    ": there is neither a config.json (with weights beside it) nor a .gguf file");
+                    ": there is neither a config.json, nor a params.json, nor a lit_model.pth, nor "
+                    "a .gguf file");
   }
   return Invalid(QuotePath(folder), ": there are ", found.size(),
                  " .gguf files; name one of them, as ", QuotePath(found.front()));

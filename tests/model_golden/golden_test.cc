@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,19 +12,13 @@
 #include <string>
 #include <vector>
 
-#include "tests/model_golden/engine_helpers.h"
+#include "tests/model_golden/comparison_helpers.h"
 
 namespace bramble {
 namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
-
-// Bounds in standard deviations of the logits. A swapped GELU or epsilon is as large as 0.0003.
-constexpr double kStrict = 2e-4;
-constexpr double kQuantizedInputs = 0.25;
-// A greedy step whose two best logits are closer than this may come out otherwise.
-constexpr double kCloseMargin = 4e-3;
 
 // Families whose programs are compiled, as the cases name them.
 const std::set<std::string> compiled_families = {
@@ -39,16 +32,6 @@ const std::set<std::string> compiled_families = {
     "gpt_neox", "gptj", "codegen", "gpt_neo", "opt", "phi", "phi3", "stablelm", "starcoder2",
     "nemotron", "cohere", "olmo2", "olmo3", "gemma", "gemma2", "bloom", "mpt", "falcon", "granite",
     "cohere2", "olmo"};
-
-json ReadExpected(const fs::path& folder) {
-  std::ifstream file(folder / "expected.json");
-  return json::parse(file, nullptr, false);
-}
-
-std::string ModelPath(const fs::path& folder) {
-  const fs::path gguf = folder / "model.gguf";
-  return fs::exists(gguf) ? gguf.string() : folder.string();
-}
 
 // The cases of a folder that we can compile.
 std::vector<std::string> Cases(const fs::path& folder) {
@@ -72,96 +55,6 @@ bool HasFloatWeights(const fs::path& folder) {
   }
   return false;
 }
-
-std::size_t Largest(const std::vector<float>& logits) {
-  return static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-class Comparison {
- public:
-  Comparison(fs::path folder, const model::CompileOptions& options, double bound)
-      : folder_(std::move(folder)),
-        expected_(ReadExpected(folder_)),
-        options_(options),
-        bound_(bound) {}
-
-  void Run() {
-    std::uint32_t room = 0;
-    for (const json& prompt : expected_["prompts"]) {
-      room = std::max(room, static_cast<std::uint32_t>(prompt["ids"].size() + 24));
-    }
-    auto engine = Engine::Open(ModelPath(folder_), options_, room);
-    ASSERT_TRUE(engine.ok()) << engine.status().message();
-    engine_ = std::move(*engine);
-    for (const json& prompt : expected_["prompts"]) {
-      SCOPED_TRACE("prompt of " + std::to_string(prompt["ids"].size()) + " ids");
-      ASSERT_NO_FATAL_FAILURE(CheckLogits(prompt));
-      ASSERT_NO_FATAL_FAILURE(CheckGreedy(prompt));
-    }
-    // For the reports that quote these figures.
-    testing::Test::RecordProperty("worst_difference_over_std", std::to_string(worst_));
-    std::printf("%-28s worst difference %.2e std, bound %.0e\n", folder_.filename().c_str(), worst_,
-                bound_);
-  }
-
- private:
-  void Check(double got, double expected, double std, const std::string& what) {
-    const double difference = std::fabs(got - expected) / std;
-    worst_ = std::max(worst_, difference);
-    EXPECT_LE(difference, bound_) << what << ": " << got << " instead of " << expected << ", std "
-                                  << std;
-  }
-
-  void CheckLogits(const json& prompt) {
-    const auto ids = prompt["ids"].get<std::vector<std::uint32_t>>();
-    std::vector<std::uint32_t> at;
-    for (const json& position : prompt["positions"]) at.push_back(position["pos"]);
-    at.push_back(static_cast<std::uint32_t>(ids.size() - 1));
-    auto rows = engine_->Prefill(ids, at);
-    ASSERT_TRUE(rows.ok()) << rows.status().message();
-    ASSERT_EQ(rows->size(), at.size());
-    for (std::size_t i = 0; i < prompt["positions"].size(); ++i) {
-      const json& position = prompt["positions"][i];
-      for (std::size_t k = 0; k < position["top_ids"].size(); ++k) {
-        const std::size_t id = position["top_ids"][k];
-        Check((*rows)[i].at(id), position["top_values"][k], position["std"],
-              "position " + std::to_string(at[i]) + ", id " + std::to_string(id));
-      }
-    }
-    last_ = rows->back();
-    const auto expected = prompt["logits_last"].get<std::vector<double>>();
-    ASSERT_EQ(last_.size(), expected.size());
-    for (std::size_t id = 0; id < expected.size(); ++id) {
-      Check(last_[id], expected[id], prompt["logits_std"],
-            "last position, id " + std::to_string(id));
-    }
-  }
-
-  // Goes on from the prompt's caches: a step of one row must give what a fresh pass over everything
-  // gives.
-  void CheckGreedy(const json& prompt) {
-    if (!prompt.contains("greedy_ids")) return;
-    const double close = std::max(kCloseMargin, 2 * bound_) * prompt["logits_std"].get<double>();
-    std::vector<float> logits = last_;
-    for (std::size_t i = 0; i < prompt["greedy_ids"].size(); ++i) {
-      if (prompt["greedy_margin"][i].get<double>() < close) return;
-      const std::uint32_t expected = prompt["greedy_ids"][i];
-      ASSERT_EQ(Largest(logits), expected) << "greedy step " << i;
-      if (i + 1 == prompt["greedy_ids"].size()) return;
-      auto next = engine_->Decode(expected);
-      ASSERT_TRUE(next.ok()) << next.status().message();
-      logits = *std::move(next);
-    }
-  }
-
-  fs::path folder_;
-  json expected_;
-  model::CompileOptions options_;
-  double bound_;
-  std::unique_ptr<Engine> engine_;
-  std::vector<float> last_;
-  double worst_ = 0;
-};
 
 const fs::path stored_cases = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/models";
 

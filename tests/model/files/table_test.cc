@@ -42,7 +42,7 @@ TEST(ModelFiles, AreRefusedInWordsIfTheyAreSomethingElse) {
   const std::pair<std::string, const char*> wrong[] = {
       {"", "its 0 bytes begin like none of GGUF, safetensors"},
       {"hello world, this is a text", "not a model file"},
-      {"PK\x03\x04 and so on", "config.json"},
+      {"PK\x03\x04 and so on", "the zip archive has no directory"},
       {"tjgg and so on", "a ggml file from before GGUF"},
   };
   for (const auto& [bytes, message] : wrong) {
