@@ -20,3 +20,5 @@ foreach(cpu cortex-a72 cortex-a76 max)
   set_tests_properties(kernels.${cpu} PROPERTIES TIMEOUT 1800)
 endforeach()
 add_test(NAME kernels.objects COMMAND ${PROJECT_SOURCE_DIR}/tools/check-objects ${PROJECT_BINARY_DIR})
+
+add_subdirectory(bench)

@@ -10,7 +10,7 @@ Runs, from a fresh clone: formatting and lint, the unit tests, the tests of real
 on emulated ARM boards. Ends with ctest's summary. Real models are fetched once into $BRAMBLE_MODEL_DIR or ~/.cache/bramble/models; where that is
 not possible, the tests that need them say that they were skipped.
 
-  --slow   also clang-tidy and Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
+  --slow   also golden models on emulated ARM workers; clang-tidy and Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
            UndefinedBehaviorSanitizer, ThreadSanitizer); as root, packages, the Ansible collection and containers
            on fresh machines (tests/deploy)
 EOF
@@ -52,6 +52,13 @@ if [ "$(uname -m)" != aarch64 ]; then
   cmake --preset arm64-kernels >/dev/null
   cmake --build --preset arm64-kernels --parallel "$(nproc)"
   ctest --preset arm64-kernels
+  if $slow; then
+    step "A worker for ARM, for the tests of processes"
+    tools/arm64-sysroot
+    cmake --preset arm64 >/dev/null
+    cmake --build --preset arm64 --target bramble-worker --parallel "$(nproc)"
+    export BRAMBLE_ARM64=$PWD/build/arm64
+  fi
 fi
 
 if $slow; then

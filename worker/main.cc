@@ -45,7 +45,13 @@ std::string VersionText() {
   for (const std::string& name : InstructionSets()) text += " " + name;
   const char* const wanted = std::getenv("BRAMBLE_ISA");
   const bool forced = wanted != nullptr && *wanted != '\0' && std::string(wanted) != "auto";
-  return text + "\nchosen: " + (forced ? wanted : InstructionSets().back());
+  text += "\nchosen: ";
+  text += forced ? wanted : InstructionSets().back();
+  kernels::Features features = kernels::kNothing;
+  if (forced && kernels::ChooseIsa(wanted, &features) != kernels::IsaChoice::kOk) {
+    text += ", which this CPU cannot run";
+  }
+  return text;
 }
 
 // What the settings say, checked.

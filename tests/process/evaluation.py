@@ -22,10 +22,10 @@ def real_model(name):
     return path
 
 
-def bramble(*arguments, environment=None, timeout=600):
-    """Runs one verb; returns the finished process."""
+def bramble(*arguments, environment=None, timeout=600, programs=BIN):
+    """Runs one verb; returns the finished process. programs: the folder of `bramble`, which starts the workers beside it."""
     return subprocess.run(
-        [BIN / "bramble", *map(str, arguments)],
+        [programs / "bramble", *map(str, arguments)],
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
@@ -33,9 +33,10 @@ def bramble(*arguments, environment=None, timeout=600):
     )
 
 
-def evaluate(model, ids, *arguments, environment=None):
+def evaluate(model, ids, *arguments, environment=None, programs=BIN):
     """What `bramble eval --json` prints."""
-    done = bramble("eval", model, "--ids", ",".join(map(str, ids)), "--json", *arguments, environment=environment)
+    done = bramble("eval", model, "--ids", ",".join(map(str, ids)), "--json", *arguments, environment=environment,
+                   programs=programs)
     assert done.returncode == 0, (done.returncode, done.stderr)
     return json.loads(done.stdout)
 
