@@ -3,6 +3,7 @@
 // outputs with four inputs each, which is what SDOT wants; the inputs come from one register of 16,
 // chosen by lane.
 #include "kernels/arm/kernels.h"
+#include "kernels/arm/matmul_int_units.h"
 #include "kernels/arm/matmul_units.h"
 #include "kernels/arm/products_dotprod.h"
 
@@ -46,6 +47,27 @@ void MatmulQ5KDotprod(const MatmulArgs& args) {
 }
 void MatmulQ6KDotprod(const MatmulArgs& args) {
   RunPanels<SuperBlock<Products, WeightsQ6K>, kTileRows>(args);
+}
+void MatmulInt2Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int2, 2, 1>, kTileRows>(args);
+}
+void MatmulInt3Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int3, 3, 1>, kTileRows>(args);
+}
+void MatmulInt4Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int4, 4, 1>, kTileRows>(args);
+}
+void MatmulInt5Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int5, 5, 1>, kTileRows>(args);
+}
+void MatmulInt6Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int6, 6, 1>, kTileRows>(args);
+}
+void MatmulInt8Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int8, 8, 1>, kTileRows>(args);
+}
+void MatmulInt4x128Dotprod(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int4x128, 4, 4>, kTileRows>(args);
 }
 
 }  // namespace bramble::kernels::arm

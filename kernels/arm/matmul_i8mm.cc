@@ -1,6 +1,7 @@
 // Products with a8 inputs for cores with SMMLA: two outputs of eight inputs times two input rows of
 // eight, 32 products an instruction. One row alone takes SDOT.
 #include "kernels/arm/kernels.h"
+#include "kernels/arm/matmul_int_units.h"
 #include "kernels/arm/matmul_units.h"
 #include "kernels/arm/products_dotprod.h"
 
@@ -97,6 +98,27 @@ void MatmulQ5KI8mm(const MatmulArgs& args) {
 }
 void MatmulQ6KI8mm(const MatmulArgs& args) {
   RunPanels<SuperBlock<Products, WeightsQ6K>, kTileRows>(args);
+}
+void MatmulInt2I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int2, 2, 1>, kTileRows>(args);
+}
+void MatmulInt3I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int3, 3, 1>, kTileRows>(args);
+}
+void MatmulInt4I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int4, 4, 1>, kTileRows>(args);
+}
+void MatmulInt5I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int5, 5, 1>, kTileRows>(args);
+}
+void MatmulInt6I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int6, 6, 1>, kTileRows>(args);
+}
+void MatmulInt8I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int8, 8, 1>, kTileRows>(args);
+}
+void MatmulInt4x128I8mm(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int4x128, 4, 4>, kTileRows>(args);
 }
 
 }  // namespace bramble::kernels::arm

@@ -5,6 +5,7 @@
 // every four, and is widened and added up when the group is done. Sixteen bits are enough: |input|
 // <= 127, and each lane takes two products an Add.
 #include "kernels/arm/kernels.h"
+#include "kernels/arm/matmul_int_units.h"
 #include "kernels/arm/matmul_units.h"
 
 namespace bramble::kernels::arm {
@@ -118,6 +119,27 @@ void MatmulQ5KNeon(const MatmulArgs& args) {
 }
 void MatmulQ6KNeon(const MatmulArgs& args) {
   RunPanels<SuperBlock<Products, WeightsQ6K>, kTileRows>(args);
+}
+void MatmulInt2Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int2, 2, 1>, kTileRows>(args);
+}
+void MatmulInt3Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int3, 3, 1>, kTileRows>(args);
+}
+void MatmulInt4Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int4, 4, 1>, kTileRows>(args);
+}
+void MatmulInt5Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int5, 5, 1>, kTileRows>(args);
+}
+void MatmulInt6Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int6, 6, 1>, kTileRows>(args);
+}
+void MatmulInt8Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int8, 8, 1>, kTileRows>(args);
+}
+void MatmulInt4x128Neon(const MatmulArgs& args) {
+  RunPanels<IntegerBlock<Products, panels::Int4x128, 4, 4>, kTileRows>(args);
 }
 
 }  // namespace bramble::kernels::arm
