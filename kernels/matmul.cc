@@ -1,5 +1,6 @@
 #include "kernels/matmul.h"
 
+#include "kernels/encodings/float_types.h"
 #include "kernels/encodings/int_types.h"
 #include "kernels/encodings/iq_types.h"
 #include "kernels/encodings/k_types.h"
@@ -114,6 +115,10 @@ constexpr MatmulKernel kKernels[] = {
                               kAvx2 | kAvx512Vnni),
     OnPanels<Encoding::kInt4x128>("matmul/int4_128/a8/avx512", InputForm::kA8,
                                   x86::MatmulInt4x128Avx512, kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kNf4>("matmul/nf4/a8/avx512", InputForm::kA8, x86::MatmulNf4A8Avx512,
+                             kAvx2 | kAvx512Vnni),
+    OnPanels<Encoding::kFp4>("matmul/fp4/a8/avx512", InputForm::kA8, x86::MatmulFp4A8Avx512,
+                             kAvx2 | kAvx512Vnni),
     OnPanels<Encoding::kNf4>("matmul/nf4/f32/avx512", InputForm::kF32, x86::MatmulNf4Avx512,
                              kAvx2 | kAvx512Vnni),
     OnPanels<Encoding::kFp4>("matmul/fp4/f32/avx512", InputForm::kF32, x86::MatmulFp4Avx512,
@@ -138,6 +143,8 @@ constexpr MatmulKernel kKernels[] = {
     OnPanels<Encoding::kInt8>("matmul/int8/a8/avx2", InputForm::kA8, x86::MatmulInt8Avx2, kAvx2),
     OnPanels<Encoding::kInt4x128>("matmul/int4_128/a8/avx2", InputForm::kA8,
                                   x86::MatmulInt4x128Avx2, kAvx2),
+    OnPanels<Encoding::kNf4>("matmul/nf4/a8/avx2", InputForm::kA8, x86::MatmulNf4A8Avx2, kAvx2),
+    OnPanels<Encoding::kFp4>("matmul/fp4/a8/avx2", InputForm::kA8, x86::MatmulFp4A8Avx2, kAvx2),
     OnPanels<Encoding::kNf4>("matmul/nf4/f32/avx2", InputForm::kF32, x86::MatmulNf4Avx2, kAvx2),
     OnPanels<Encoding::kFp4>("matmul/fp4/f32/avx2", InputForm::kF32, x86::MatmulFp4Avx2, kAvx2),
     OnPanels<Encoding::kF8E4M3>("matmul/f8_e4m3/f32/avx2", InputForm::kF32, x86::MatmulF8E4M3Avx2,
@@ -329,6 +336,8 @@ constexpr MatmulKernel kKernels[] = {
     PortableA8<Encoding::kInt6, FormatInt<6, 32>>("matmul/int6/a8/portable"),
     PortableA8<Encoding::kInt8, FormatInt<8, 32>>("matmul/int8/a8/portable"),
     PortableA8<Encoding::kInt4x128, FormatInt<4, 128>>("matmul/int4_128/a8/portable"),
+    PortableA8<Encoding::kNf4, FormatNf4>("matmul/nf4/a8/portable"),
+    PortableA8<Encoding::kFp4, FormatFp4>("matmul/fp4/a8/portable"),
     PortableF32<Encoding::kF32>("matmul/f32/f32/portable"),
     PortableF32<Encoding::kF16>("matmul/f16/f32/portable"),
     PortableF32<Encoding::kBf16>("matmul/bf16/f32/portable"),

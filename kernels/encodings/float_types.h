@@ -1,9 +1,11 @@
 // Blocks of small floats with an f32 scale: bitsandbytes' codebooks and E4M3. Their values are no
-// whole numbers of a common step that fit into 8 bits, so products take f32 inputs.
+// whole numbers of a common step that fit into 8 bits. For products with 8-bit inputs the
+// codebooks' are taken as whole numbers of 14 bits; E4M3 takes f32 inputs only.
 #pragma once
 
 #include "kernels/encodings/bits.h"
 #include "kernels/encodings/float_codebooks.h"
+#include "kernels/encodings/group.h"
 
 namespace bramble::kernels {
 
@@ -22,6 +24,26 @@ inline void DecodeCodebook(const float* codebook, const std::byte* blocks, std::
     }
   }
 }
+
+// How such a block is multiplied with 8-bit inputs; its values are DecodeCodebook's.
+template <const std::int16_t (&kWholes)[16], std::int32_t kOne>
+struct FormatCodebook {
+  static constexpr std::size_t kBlockValues = kCodebookBlockValues;
+  static constexpr std::size_t kBlockBytes = kCodebookBlockBytes;
+  static constexpr Terms kTerms = Terms::kPlanes;
+
+  static void Unpack(const std::byte* block, std::size_t group, Group* out) {
+    out->scale[0] = std::bit_cast<float>(Load32(block)) * (1.0F / kOne);
+    const std::byte* bytes = block + 4 + group * kGroupValues / 2;
+    for (std::size_t i = 0; i < kGroupValues; ++i) {
+      const int whole = kWholes[Byte(bytes + i / 2) >> (i % 2 * 4) & 15U];
+      out->w[i] = static_cast<std::int8_t>(whole >> 7);
+      out->low[i] = static_cast<std::int8_t>(whole & 127);
+    }
+  }
+};
+using FormatNf4 = FormatCodebook<kNf4Wholes, kNf4One>;
+using FormatFp4 = FormatCodebook<kFp4Wholes, kFp4One>;
 
 // Exact. The exponent is moved by a multiplication with 2^120, which also normalizes subnormal
 // numbers. 0x7f and 0xff are no numbers (E4M3FN has no infinities).

@@ -21,6 +21,7 @@ enum class Terms : std::uint8_t {
   kTwoMinima,     // value = scale[0] * multiplier[half] * w + minimum[half]
   kTwoScales,     // value = scale[half] * w
   kZero,          // value = scale[0] * (w - zero)
+  kPlanes,        // value = scale[0] * (128 * w + low), in integer products only
 };
 
 // Value i belongs to half i / 16.
@@ -30,6 +31,7 @@ struct Group {
   float minimum[2];
   std::int32_t zero;  // -2^15 .. 2^15 - 1
   std::int8_t w[kGroupValues];
+  std::int8_t low[kGroupValues];  // 0 .. 127
 };
 
 // The factor of w in one half: exact for every encoding, but for overflow.

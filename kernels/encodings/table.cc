@@ -73,8 +73,8 @@ constexpr EncodingInfo kEncodings[] = {
     Info<FormatInt<6, 32>>(Encoding::kInt6, "int6"),
     Info<FormatInt<8, 32>>(Encoding::kInt8, "int8"),
     Info<FormatInt<4, 128>>(Encoding::kInt4x128, "int4_128"),
-    {Encoding::kNf4, false, kCodebookBlockValues, kCodebookBlockBytes, "nf4", DecodeNf4},
-    {Encoding::kFp4, false, kCodebookBlockValues, kCodebookBlockBytes, "fp4", DecodeFp4},
+    {Encoding::kNf4, true, kCodebookBlockValues, kCodebookBlockBytes, "nf4", DecodeNf4},
+    {Encoding::kFp4, true, kCodebookBlockValues, kCodebookBlockBytes, "fp4", DecodeFp4},
     {Encoding::kF8E4M3, false, kF8BlockValues, kF8BlockBytes, "f8_e4m3", DecodeF8},
 };
 

@@ -31,6 +31,11 @@ float AddGroup(const Group& group, const A8Group& input, float sum) {
     const std::int32_t whole = first + second - group.zero * input.sum;
     return Fma(group.scale[0] * input.scale, static_cast<float>(whole), sum);
   }
+  if constexpr (Format::kTerms == Terms::kPlanes) {
+    const std::int32_t low =
+        DotOfHalf(group.low, input.q) + DotOfHalf(group.low + kHalfGroup, input.q + kHalfGroup);
+    return Fma(group.scale[0] * input.scale, static_cast<float>(128 * (first + second) + low), sum);
+  }
   const std::int32_t scaled = group.multiplier[0] * first + group.multiplier[1] * second;
   sum = Fma(group.scale[0] * input.scale, static_cast<float>(scaled), sum);
   if constexpr (Format::kTerms == Terms::kScaleMinimum) {

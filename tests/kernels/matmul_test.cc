@@ -128,6 +128,11 @@ TEST(Matmul, EveryEncodingHasAPortableKernelForEachInputItTakes) {
   }
 }
 
+// In whole numbers of 14 bits, for 8-bit inputs.
+bool RoundsItsCodebook(const MatmulKernel& kernel) {
+  return kernel.form == InputForm::kA8 && kernel.encoding == Encoding::kNf4;
+}
+
 TEST(Matmul, PortableKernelsAreCloseToDouble) {
   testing::Random random(21);
   for (const MatmulKernel& kernel : MatmulKernels()) {
@@ -140,7 +145,8 @@ TEST(Matmul, PortableKernelsAreCloseToDouble) {
       for (std::size_t o = 0; o < 5; ++o) {
         double magnitude = 0;
         const double expected = Truth(p, r, o, &magnitude) + static_cast<double>(p.bias[o]);
-        ASSERT_NEAR(y[1 + r * 8 + o], expected, 2e-6 * (magnitude + 1)) << kernel.name;
+        const double bound = RoundsItsCodebook(kernel) ? 4e-4 : 2e-6;
+        ASSERT_NEAR(y[1 + r * 8 + o], expected, bound * (magnitude + 1)) << kernel.name;
       }
     }
   }
