@@ -82,6 +82,7 @@ ModelFacts FileFacts(const files::ModelFiles& files) {
   facts.family = files::Escape(families::FamilyName(files), kNameLimit);
   facts.name = ModelName(files);
   CountTensors(files, &facts);
+  facts.notes = files.notes;
   return facts;
 }
 

@@ -9,8 +9,8 @@
 #include "model/files/gguf.h"
 #include "model/files/hf_folder.h"
 #include "model/files/litgpt_folder.h"
-#include "model/files/little_endian.h"
 #include "model/files/meta_folder.h"
+#include "model/files/old_ggml.h"
 #include "model/files/pytorch.h"
 #include "model/files/quote.h"
 #include "model/files/safetensors.h"
@@ -23,22 +23,11 @@ constexpr std::size_t kHeadBytes = 16;
 constexpr Container kContainers[] = {
     {"GGUF", [](std::span<const std::byte> head, std::uint64_t) { return IsGguf(head); }, OpenGguf},
     {"safetensors", IsSafetensors, OpenHfFile},
+    {"ggml before GGUF",
+     [](std::span<const std::byte> head, std::uint64_t) { return IsOldGgml(head); }, OpenOldGgml},
     {"PyTorch", [](std::span<const std::byte> head, std::uint64_t) { return IsPytorch(head); },
      OpenPytorchFile},
 };
-
-// Files that people have and that nobody here can read yet: better said than "not a model".
-const char* KnownStranger(std::span<const std::byte> head) {
-  if (head.size() < 4) return nullptr;
-  switch (Load<std::uint32_t>(head.data())) {
-    case 0x67676d6c:  // the four letters as one little-endian number
-    case 0x67676d66:
-    case 0x67676a74:
-      return "a ggml file from before GGUF; convert it with llama.cpp's scripts";
-    default:
-      return nullptr;
-  }
-}
 
 Result<ModelFiles> OpenFile(const std::string& path) {
   ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
@@ -50,9 +39,6 @@ Result<ModelFiles> OpenFile(const std::string& path) {
   std::string known;
   for (const Container& container : kContainers)
     known += (known.empty() ? "" : ", ") + std::string(container.name);
-  if (const char* stranger = KnownStranger(head)) {
-    return Unimplemented(QuotePath(path), ": it is ", stranger, " (known: ", known, ")");
-  }
   return Invalid(QuotePath(path), ": not a model file: its ", bytes.size(),
                  " bytes begin like none of ", known);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of corpus/gguf, corpus/safetensors and corpus/pytorch: small right files that the fuzzers start from.
+"""Makes the seeds of corpus/gguf, corpus/safetensors, corpus/pytorch and corpus/old_ggml: small right files that the fuzzers start from.
 
 Needs nothing but Python. Usage: make_model_corpus.py [FOLDER], the folder of the corpora.
 """
@@ -189,6 +189,23 @@ def training_run():
             "model_args": {"n_layer": 2, "bias": False, "dropout": 0.0}, "config": argparse.Namespace(arch="gpt", heads=-3)}
 
 
+def old_ggml(magic, version, kind, block):
+    """A model of one layer's names, its matrices of `block`s of 32 values."""
+    out = struct.pack("<I", magic) + (struct.pack("<I", version) if version else b"")
+    out += struct.pack("<7I", 3, 32, 32, 2, 1, 16, 2)
+    for token in [b"<unk>", b"<s>", b"a b"]:
+        out += struct.pack("<I", len(token)) + token + (struct.pack("<f", -1.5) if version else b"")
+    matrices = ["tok_embeddings", "layers.0.attention.wk", "layers.0.feed_forward.w1", "output"]
+    for name, dimensions in [("norm", (32,))] + [(name, (32, 3)) for name in matrices]:
+        raw = name.encode() + b".weight"
+        count = 1 if len(dimensions) == 1 else 3
+        out += struct.pack(f"<3I{len(dimensions)}I", len(dimensions), len(raw), 0 if count == 1 else kind, *dimensions) + raw
+        if magic == 0x67676A74:
+            out += b"\0" * (-len(out) % 32)
+        out += bytes(128) if count == 1 else block * count
+    return out
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "corpus")
     files = {
@@ -199,6 +216,11 @@ def main():
         "gguf/empty": gguf([], []),
         "safetensors/two": safetensors([("a", "F32", [1, 2], b"\0" * 8), ("b", "BF16", [], b"\0\0")], {"format": "pt"}),
         "safetensors/mask": safetensors([("m.bias", "BOOL", [2, 0], b""), ("\u00e9", "I64", [1], b"\0" * 8)]),
+        "old_ggml/ggml_q4_0": old_ggml(0x67676D6C, 0, 2, bytes(range(20))),
+        "old_ggml/ggmf_q4_2": old_ggml(0x67676D66, 1, 4, bytes(range(20))),
+        "old_ggml/ggjt1_q5_1": old_ggml(0x67676A74, 1, 7, bytes(range(24))),
+        "old_ggml/ggjt2_q8_0": old_ggml(0x67676A74, 2, 8, bytes(range(36))),
+        "old_ggml/ggjt3_q4_1": old_ggml(0x67676A74, 3, 3, bytes(range(20))),
         "pytorch/zip": torch_zip(state_dict()), "pytorch/legacy": torch_legacy(state_dict()),
         "pytorch/training_zip": torch_zip(training_run(), "ckpt"), "pytorch/training_legacy": torch_legacy(training_run()),
         "safetensors/config.json": json.dumps(

@@ -43,7 +43,7 @@ TEST(ModelFiles, AreRefusedInWordsIfTheyAreSomethingElse) {
       {"", "its 0 bytes begin like none of GGUF, safetensors"},
       {"hello world, this is a text", "not a model file"},
       {"PK\x03\x04 and so on", "the zip archive has no directory"},
-      {"tjgg and so on", "a ggml file from before GGUF"},
+      {"tjgg and so on", "of this kind of file is not known"},
   };
   for (const auto& [bytes, message] : wrong) {
     EXPECT_THAT(OpenModelFiles(folder.Write("m", bytes)).status().message(), HasSubstr(message));
