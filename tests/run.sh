@@ -11,8 +11,8 @@ on emulated ARM boards. Ends with ctest's summary. Real models are fetched once 
 not possible, the tests that need them say that they were skipped.
 
   --slow   also golden models on emulated ARM workers; clang-tidy and Clang's static analyzer over all sources, and the sanitizer builds (AddressSanitizer with
-           UndefinedBehaviorSanitizer, ThreadSanitizer); as root, packages, the Ansible collection and containers
-           on fresh machines (tests/deploy)
+           UndefinedBehaviorSanitizer, ThreadSanitizer); the coordinator's page in a browser and, as root, packages, the
+           Ansible collection and containers on fresh machines (tests/deploy)
 EOF
 }
 

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "coordinator/page/page.h"
+
 namespace bramble::coordinator {
 namespace {
 
@@ -13,6 +15,9 @@ constexpr std::array kRoutes = {
     Route{"GET", "/v1/models/{id}", false, ServeModel},
     Route{"POST", "/tokenize", false, ServeTokenize},
     Route{"POST", "/detokenize", false, ServeDetokenize},
+    Route{"GET", "/", true, ServePage},
+    Route{"GET", "/page.css", true, ServeStyle},
+    Route{"GET", "/page.js", true, ServeScript},
     Route{"GET", "/health", true, ServeHealth},
     Route{"GET", "/v1/health", true, ServeHealth},
     Route{"GET", "/metrics", true, ServeMetrics},

@@ -65,7 +65,21 @@ TEST_F(Routing, AnswersEveryRowOfItsTable) {
   }
 }
 
-TEST_F(Routing, AsksForAKeyEverywhereButForHealthAndMetrics) {
+TEST_F(Routing, ThePageIsOneThatFetchesNothingFromElsewhere) {
+  Start();
+  for (const auto& [path, type] : {std::pair("/", "text/html; charset=utf-8"),
+                                   std::pair("/page.css", "text/css; charset=utf-8"),
+                                   std::pair("/page.js", "text/javascript; charset=utf-8")}) {
+    const RawReply reply = Ask("GET", path);
+    EXPECT_EQ(reply.headers.at("content-type"), type);
+    EXPECT_THAT(reply.headers.at("content-security-policy"), HasSubstr("default-src 'none'"));
+    EXPECT_GT(reply.body.size(), 1000U) << path;
+    EXPECT_THAT(reply.body, testing::Not(testing::ContainsRegex("(src|href)=\"(https?:)?//")));
+    EXPECT_THAT(reply.body, testing::Not(HasSubstr("innerHTML")));
+  }
+}
+
+TEST_F(Routing, AsksForAKeyEverywhereButForHealthMetricsAndThePage) {
   options_.api_key_hashes = {HashApiKey("first-key-0123456789"),
                              HashApiKey("second-key-0123456789")};
   Start();
