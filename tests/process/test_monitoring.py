@@ -77,7 +77,7 @@ class Prometheus:
         assert made.returncode == 0, made.stderr
         (folder / "tls/api-key").write_text(KEY)
         for rules in MONITORING.glob("bramble-*.yml"):
-            (folder / rules.name).write_text(rules.read_text())
+            (folder / rules.name).write_text(re.sub(r"for: \d+[mh]", "for: 1s", rules.read_text()))
         config = (MONITORING / "prometheus.yml").read_text()
         for old, new in [
             ("127.0.0.1:8479", cluster.address),
@@ -186,8 +186,13 @@ def test_every_panel_has_an_answer(watched):
     for expression in VLLM_DASHBOARD:
         assert prometheus.query(expression.replace("NAME", f'model_name="{cluster.name}"')), expression
     until(lambda: prometheus.query("sum(vllm:generation_tokens_total) >= 24"), 30, "every id is counted")
-    computed = prometheus.query("sum by (node) (bramble_worker_rows_total) > 0")
-    assert {series["metric"]["node"] for series in computed} >= stages(cluster)
+
+    def every_stage_counts():
+        ask(cluster, "Once upon a time", 4)  # of the plan that serves now
+        counted = prometheus.query("sum by (node) (bramble_worker_rows_total) > 0")
+        return stages(cluster) and {series["metric"]["node"] for series in counted} >= stages(cluster)
+
+    until(every_stage_counts, 60, "the rows of every stage are counted")
     rules = [rule for group in prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert [rule for rule in rules if rule["health"] != "ok"] == []
 
@@ -269,3 +274,20 @@ def test_prometheus_had_nothing_to_complain_about(watched):
     log = (prometheus.folder / "log").read_text()
     assert "level=info" in log
     assert [line for line in log.splitlines() if "level=info" not in line] == []
+
+
+def test_what_is_broken_raises_its_alert(watched):
+    cluster, prometheus = watched
+
+    def raised(alert, **labels):
+        wanted = ", ".join(f'{name}="{value}"' for name, value in {"alertname": alert, **labels}.items())
+        return lambda: prometheus.query(f'ALERTS{{{wanted}, alertstate="firing"}}')
+
+    worker = next(daemon for daemon in cluster.workers if daemon.name == "worker-3")
+    worker.stop(20)
+    until(raised("BrambleWorkerAbsent", node="worker-3"), 30, "a worker's absence is told")
+    for daemon in cluster.workers:
+        daemon.stop(20)
+    until(raised("BrambleNotServing"), 30, "that nobody is served is told")
+    cluster.coordinator.stop(20)
+    until(raised("BrambleCoordinatorDown"), 30, "the coordinator's absence is told")
