@@ -106,7 +106,7 @@ void MakeQuantized(const Weights::Recipe& recipe, std::vector<std::byte>* owned)
   }
   const quantized::Part& part = matrix.parts()[recipe.part];
   const auto& info = *Info(part.encoding);
-  const std::size_t row_bytes = part.count / info.block_values * info.block_bytes;
+  const std::size_t row_bytes = std::size_t{part.count} / info.block_values * info.block_bytes;
   owned->resize(recipe.rows.count * row_bytes);
   std::byte* to = owned->data();
   ForEachRun(recipe.rows, [&](std::uint32_t first, std::uint32_t count) {
@@ -150,6 +150,7 @@ WeightRef Weights::Keep(const std::string& key, v1::Weight weight, const Recipe&
 }
 
 std::uint32_t Weights::CountRows(std::string_view name, std::uint32_t inputs) {
+  if (const auto quantized = FindQuantized(name)) return quantized->outputs();
   const files::Tensor* tensor = Find(name);
   if (tensor == nullptr) return 1;
   if (tensor->shape.size() != 2 || tensor->shape[1] != inputs || tensor->shape[0] == 0 ||

@@ -15,16 +15,6 @@ namespace {
 constexpr std::size_t kMostIndexBytes = 32u << 20;
 constexpr std::string_view kMapPrefix = "weight_map.";
 
-// A shard lies beside its index: a name with a folder in it could name any file of the machine.
-Status CheckShardName(std::string_view name) {
-  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos ||
-      name.find('\0') != std::string_view::npos) {
-    return Invalid("it names the shard ", Quote(name),
-                   ", and a shard must be a file beside the index");
-  }
-  return {};
-}
-
 // Tensor name to shard name.
 using WeightMap = std::map<std::string_view, std::string_view>;
 
@@ -43,6 +33,15 @@ Result<WeightMap> ReadWeightMap(const Metadata& index) {
 }
 
 }  // namespace
+
+Status CheckShardName(std::string_view name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos ||
+      name.find('\0') != std::string_view::npos) {
+    return Invalid("it names the shard ", Quote(name),
+                   ", and a shard must be a file beside the index");
+  }
+  return {};
+}
 
 Result<std::vector<Tensor>> ReadSafetensorsFile(const std::string& path, ModelFiles* files) {
   ASSIGN_OR_RETURN(auto map, MappedFile::Open(path));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/status.h"
@@ -15,6 +16,9 @@ using ReadFileFn = Result<std::vector<Tensor>> (*)(const std::string& path, Mode
 
 Result<std::vector<Tensor>> ReadSafetensorsFile(const std::string& path, ModelFiles* files);
 Result<std::vector<Tensor>> ReadPytorchFile(const std::string& path, ModelFiles* files);
+
+// A shard lies beside its index: a name with a folder in it could name any file of the machine.
+Status CheckShardName(std::string_view name);
 
 // Adds the tensors to `files`: of one file; or of an index (model.safetensors.index.json) every
 // shard that it names, which lie beside it. The index of tensors stays unsealed.

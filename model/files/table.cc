@@ -10,6 +10,7 @@
 #include "model/files/hf_folder.h"
 #include "model/files/litgpt_folder.h"
 #include "model/files/meta_folder.h"
+#include "model/files/mlc_folder.h"
 #include "model/files/old_ggml.h"
 #include "model/files/pytorch.h"
 #include "model/files/quote.h"
@@ -64,12 +65,13 @@ Result<ModelFiles> OpenFolder(const std::string& folder) {
   if (std::filesystem::exists(folder + "/config.json", error)) return OpenHfFolder(folder);
   if (IsMetaFolder(folder)) return OpenMetaFolder(folder);
   if (IsLitGptFolder(folder)) return OpenLitGptFolder(folder);
+  if (IsMlcFolder(folder)) return OpenMlcFolder(folder);
   ASSIGN_OR_RETURN(const auto found, FindGguf(folder));
   if (found.size() == 1) return OpenFile(found.front());
   if (found.empty()) {
     return NotFound(QuotePath(folder),
-                    ": there is neither a config.json, nor a params.json, nor a lit_model.pth, nor "
-                    "a .gguf file");
+                    ": there is neither a config.json, a params.json, a lit_model.pth, an "
+                    "mlc-chat-config.json nor a .gguf file");
   }
   return Invalid(QuotePath(folder), ": there are ", found.size(),
                  " .gguf files; name one of them, as ", QuotePath(found.front()));

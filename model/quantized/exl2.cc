@@ -136,7 +136,9 @@ Result<std::vector<std::uint32_t>> Invert(const Module& module, const files::Ten
 
 }  // namespace
 
-bool HasExl2(const Module& module) { return module.Find("q_weight") != nullptr; }
+bool HasExl2(const Module& module) {
+  return module.Find("q_weight") != nullptr && module.Find("q_invperm") != nullptr;
+}
 
 Result<std::unique_ptr<Matrix>> OpenExl2(const Module& module) {
   ASSIGN_OR_RETURN(const files::Tensor* weight, module.Need("q_weight", {"I32"}, 2));

@@ -18,6 +18,10 @@ Result<std::unique_ptr<Matrix>> OpenGptq(const Module& module);
 bool HasExl2(const Module& module);
 Result<std::unique_ptr<Matrix>> OpenExl2(const Module& module);
 
+// MLC.
+bool HasMlc(const Module& module);
+Result<std::unique_ptr<Matrix>> OpenMlc(const Module& module);
+
 // compressed-tensors' packed integers.
 bool HasPacked(const Module& module);
 Result<std::unique_ptr<Matrix>> OpenPacked(const Module& module);

@@ -9,6 +9,7 @@ namespace {
 constexpr Layout kLayouts[] = {
     {"GPTQ or AWQ", HasGptq, OpenGptq},
     {"EXL2", HasExl2, OpenExl2},
+    {"MLC", HasMlc, OpenMlc},
     {"compressed-tensors, packed", HasPacked, OpenPacked},
     {"bitsandbytes, 4 bits", HasFourBit, OpenFourBit},
     {"bytes with scales", HasBytes, OpenBytes},

@@ -256,6 +256,53 @@ void WriteOldLitGpt(const ModelFiles& files, const TemporaryFolder& folder) {
       R"("bias":true,"norm_eps":0.01})");
 }
 
+// Weights of half precision kept as numbers of f32, fused as MLC fuses them.
+void WriteMlc(const ModelFiles& files, const TemporaryFolder& folder) {
+  std::vector<Renamed> tensors;
+  for (const Tensor& tensor : files.tensors.all()) {
+    const bool fused = tensor.name.find("self_attn.") != std::string::npos ||
+                       tensor.name.find("mlp.") != std::string::npos;
+    const bool alone = tensor.name.find(".o_proj") != std::string::npos ||
+                       tensor.name.find(".down_proj") != std::string::npos;
+    if (!fused || alone) tensors.push_back(Copy(files, tensor.name, tensor.name));
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto copy = [&](const char* name) {
+      return Copy(files, Layer(i) + name + ".weight", "");
+    };
+    tensors.push_back(
+        Joined({copy("self_attn.q_proj"), copy("self_attn.k_proj"), copy("self_attn.v_proj")},
+               Layer(i) + "self_attn.qkv_proj.weight"));
+    tensors.push_back(
+        Joined({copy("mlp.gate_proj"), copy("mlp.up_proj")}, Layer(i) + "mlp.gate_up_proj.weight"));
+  }
+  nlohmann::json records = nlohmann::json::array();
+  std::string data;
+  for (const Renamed& tensor : tensors) {
+    records.push_back({{"name", tensor.name},
+                       {"shape", tensor.shape},
+                       {"dtype", "float32"},
+                       {"format", "f32-to-bf16"},
+                       {"nbytes", tensor.bytes.size()},
+                       {"byteOffset", data.size()}});
+    data += tensor.bytes;
+  }
+  folder.Write("params_shard_0.bin", data);
+  const nlohmann::json shard = {{"dataPath", "params_shard_0.bin"},
+                                {"format", "raw-shard"},
+                                {"nbytes", data.size()},
+                                {"records", records}};
+  const nlohmann::json cache = {{"metadata", {{"ParamSize", tensors.size()}}},
+                                {"records", nlohmann::json::array({shard})}};
+  folder.Write("ndarray-cache.json", cache.dump());
+  folder.Write("mlc-chat-config.json",
+               R"({"model_type":"llama","quantization":"q0f32","context_window_size":256,)"
+               R"("model_config":{"hidden_size":64,"intermediate_size":96,"num_attention_heads":4,)"
+               R"("num_hidden_layers":2,"num_key_value_heads":2,"head_dim":16,"rms_norm_eps":0.01,)"
+               R"("vocab_size":256,"position_embedding_base":500000,"context_window_size":256,)"
+               R"("sliding_window_size":-1,"tie_word_embeddings":true}})");
+}
+
 struct Case {
   const char* name;
   const char* model;
@@ -281,6 +328,7 @@ INSTANTIATE_TEST_SUITE_P(Golden, EveryContainer,
                                            Case{"Meta", "llama_gqa_untied", WriteMeta},
                                            Case{"MinGpt", "gpt2", WriteMinGpt},
                                            Case{"NanoGpt", "gpt2", WriteNanoGpt, 2e-3, "ckpt.pt"},
+                                           Case{"Mlc", "llama_gqa_tied", WriteMlc},
                                            Case{"LitGpt", "llama_gqa_untied", WriteLitGpt},
                                            Case{"OldLitGpt", "gpt_neox", WriteOldLitGpt}),
                          [](const auto& test) { return std::string(test.param.name); });

@@ -86,6 +86,65 @@ TEST(LitGptFolder, NeedsItsSettings) {
   EXPECT_EQ(FindValue(files->metadata, "vocab_size"), nullptr);
 }
 
+class MlcFolder : public ::testing::Test {
+ protected:
+  MlcFolder() {
+    Config("q4f16_1");
+    folder_.Write("p.bin", std::string(64, 'x'));
+  }
+
+  void Config(const std::string& quantization) {
+    folder_.Write("mlc-chat-config.json",
+                  R"({"model_type":"llama","model_config":{"num_attention_heads":1,"head_dim":2,)"
+                  R"("num_key_value_heads":1,"intermediate_size":3},"quantization":")" +
+                      quantization + "\"}");
+  }
+  // One tensor of F16 at a place.
+  void Cache(const std::string& name, const std::string& shape, int bytes, int offset,
+             const std::string& path = "p.bin") {
+    folder_.Write("tensor-cache.json",
+                  R"({"records":[{"dataPath":")" + path + R"(","records":[{"name":")" + name +
+                      R"(","shape":)" + shape + R"(,"dtype":"float16","format":"raw","nbytes":)" +
+                      std::to_string(bytes) + R"(,"byteOffset":)" + std::to_string(offset) +
+                      "}]}]}");
+  }
+  std::string Message() const { return OpenModelFiles(folder_.path()).status().message(); }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(MlcFolder, GivesFusedMatricesTheNamesOfTheirParts) {
+  Cache("model.layers.0.self_attn.qkv_proj.q_scale", "[6, 2]", 24, 4);
+  const auto files = OpenModelFiles(folder_.path());
+  ASSERT_TRUE(files.ok()) << files.status().message();
+  EXPECT_EQ(files->container, "MLC, q4f16_1");
+  ASSERT_EQ(files->tensors.all().size(), 3U);
+  const Tensor* keys = files->tensors.Find("model.layers.0.self_attn.k_proj.q_scale");
+  ASSERT_NE(keys, nullptr);
+  EXPECT_EQ(keys->shape, (std::vector<std::uint64_t>{2, 2}));
+  EXPECT_EQ(keys->bytes.data() - files->maps[0]->bytes().data(), 4 + 8);
+}
+
+TEST_F(MlcFolder, RefusesInWordsWhatDoesNotFit) {
+  EXPECT_THAT(Message(), HasSubstr("neither tensor-cache.json nor ndarray-cache.json"));
+  Cache("t", "[4]", 8, 60);
+  EXPECT_THAT(Message(), HasSubstr("its 8 bytes at 60 end past the file's 64"));
+  Cache("t", "[5]", 8, 0);
+  EXPECT_THAT(Message(), HasSubstr("it has 8 bytes, and its shape [5]"));
+  Cache("t", "[4611686018427387904, 4]", 8, 0);
+  EXPECT_THAT(Message(), HasSubstr("more values than 2^63"));
+  Cache("t", "[4]", 8, 0, "../p.bin");
+  EXPECT_THAT(Message(), HasSubstr("'../p.bin'"));
+  Cache("", "[4]", 8, 0);
+  EXPECT_THAT(Message(), HasSubstr("a name is empty"));
+  Cache("a.gate_up_proj.weight", "[4]", 8, 0);
+  EXPECT_THAT(Message(), HasSubstr("the description's parts have 6 rows"));
+  folder_.Write("tensor-cache.json", std::string(100, '['));
+  EXPECT_THAT(Message(), HasSubstr("nested deeper"));
+  Config("q4f16_ft");
+  EXPECT_THAT(Message(), HasSubstr("the quantization 'q4f16_ft' cannot be read"));
+}
+
 TEST(FlatYaml, ReadsPlainValuesAndPassesOverTheRest) {
   const auto settings = ReadFlatYaml(
       "# a comment\nwhole: -12\nreal: 1.0e-05\nflag: true\nnothing: null\n\ntext: 'a: b'\n"

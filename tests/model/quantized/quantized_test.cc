@@ -282,6 +282,19 @@ Made MakeExl2() {
   return made;
 }
 
+Made MakeMlc() {
+  Random random(13);
+  Made made;
+  const auto codes = RandomWholes(&random, kOutputs * kInputs, 15);  // [outputs, inputs]
+  const auto scales = RandomScales(&random, codes.size() / 32);
+  for (std::size_t at = 0; at < codes.size(); ++at) {
+    made.values.push_back(scales[at / 32] * static_cast<float>(static_cast<int>(codes[at]) - 7));
+  }
+  made.checkpoint.Add("q_weight", "U32", {kOutputs, kInputs / 8}, StreamRows(codes, kInputs, 4));
+  made.checkpoint.Add("q_scale", "F16", {kOutputs, kInputs / 32}, Halves(scales));
+  return made;
+}
+
 TEST(Quantized, EveryOtherLayoutComesOutAsItWasPacked) {
   const std::pair<const char*, std::function<Made()>> cases[] = {
       {"AWQ", MakeAwq},
@@ -306,6 +319,7 @@ TEST(Quantized, EveryOtherLayoutComesOutAsItWasPacked) {
          return MakeBytes("F8_E4M3", "weight_scale_inv", {1, 2});
        }},
       {"EXL2", MakeExl2},
+      {"MLC", MakeMlc},
   };
   for (const auto& [name, make] : cases) {
     Made made = make();
@@ -386,6 +400,16 @@ TEST(Quantized, RefusesInWordsWhatDoesNotFit) {
          c.Reshape("weight_scale", {8, 8});
        },
        "have the shape [8, 8]"},
+      {MakeMlc,
+       [](auto& c) {
+         c.Reshape("q_scale", {kInputs / 32, kOutputs});
+       },
+       "must have [64, 8]"},
+      {MakeMlc,
+       [](auto& c) {
+         c.Reshape("q_weight", {kInputs, kOutputs / 8});
+       },
+       "must have [256, 2]"},
       {MakeExl2, [](auto& c) { Set32(c.Bytes("q_invperm"), 0, 300); }, "no permutation"},
       {MakeExl2, [](auto& c) { c.Bytes("q_invperm").assign(4 * kInputs, '\0'); }, "no permutation"},
       {MakeExl2, [](auto& c) { c.Bytes("q_groups")[0] = 9; }, "group 0 has 9 bits"},

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include "common/status.h"
+#include "model/files/model_files.h"
+
+namespace bramble::model::files {
+
+// Whether a folder holds a model as MLC LLM keeps it: mlc-chat-config.json.
+bool IsMlcFolder(const std::string& folder);
+
+// Opens one (https://llm.mlc.ai/docs/compilation/convert_weights.html): mlc-chat-config.json, and
+// tensor-cache.json (ndarray-cache.json before September 2025) that says which tensor lies where in
+// params_shard_*.bin. The description gets config.json's keys, fused matrices the names of their
+// parts; quantized ones (q4f16_1, q4f32_1, ..._2) are model/quantized/'s to read. ModelFiles.path
+// is the folder.
+Result<ModelFiles> OpenMlcFolder(const std::string& folder);
+
+}  // namespace bramble::model::files
