@@ -128,6 +128,21 @@ TEST(Matmul, EveryEncodingHasAPortableKernelForEachInputItTakes) {
   }
 }
 
+TEST(Matmul, EveryFamilyOfCpusHasFastRowsForWhatModelsAreIn) {
+  if (!Has(ThisCpu(), kAvx2) && !Has(ThisCpu(), kNeon)) GTEST_SKIP() << "an unknown CPU";
+  for (const EncodingInfo& info : Encodings()) {
+    EXPECT_NE(FindMatmul(info.encoding, InputForm::kF32, ThisCpu())->needs, kNothing) << info.name;
+  }
+  for (const Encoding encoding :
+       {Encoding::kQ4_0, Encoding::kQ4_1, Encoding::kQ5_0, Encoding::kQ5_1, Encoding::kQ8_0,
+        Encoding::kQ2_K, Encoding::kQ3_K, Encoding::kQ4_K, Encoding::kQ5_K, Encoding::kQ6_K,
+        Encoding::kInt2, Encoding::kInt3, Encoding::kInt4, Encoding::kInt5, Encoding::kInt6,
+        Encoding::kInt8, Encoding::kInt4x128}) {
+    EXPECT_NE(FindMatmul(encoding, InputForm::kA8, ThisCpu())->needs, kNothing)
+        << FindEncoding(encoding)->name;
+  }
+}
+
 // In whole numbers of 14 bits, for 8-bit inputs.
 bool RoundsItsCodebook(const MatmulKernel& kernel) {
   return kernel.form == InputForm::kA8 && kernel.encoding == Encoding::kNf4;
