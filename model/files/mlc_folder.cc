@@ -42,34 +42,21 @@ constexpr DataType kDataTypes[] = {
     {"int8", "raw", "I8", v1::ENCODING_UNSPECIFIED, 1},
 };
 
-struct Record {
-  std::string name;
-  std::string dtype;
-  std::string format;
-  std::vector<std::uint64_t> shape;
-  std::uint64_t bytes = 0;
-  std::uint64_t offset = 0;
-};
-struct Shard {
-  std::string path;
-  std::vector<Record> records;
-};
-
 // {"metadata": {...}, "records": [{"dataPath": ..., "records": [{"name": ..., "shape": [...],
 // ...}]}]}
 class CacheReader final : public JsonEvents {
  public:
-  std::vector<Shard>& shards() { return shards_; }
+  std::vector<MlcShard>& shards() { return shards_; }
 
   bool start_object(std::size_t) override {
     ++objects_;
     if (objects_ > 3 || lists_ > 2) return Fail(Invalid("it is nested deeper than it should be"));
-    if (InShard()) {
+    if (objects_ == 2 && lists_ == 1) {
       if (shards_.size() >= kMostShards)
         return Fail(Exhausted("more than ", kMostShards, " files"));
       shards_.emplace_back();
     }
-    if (!InRecord()) return true;
+    if (objects_ != 3 || lists_ != 2 || shards_.empty()) return true;
     if (++count_ > kMostTensors) return Fail(Exhausted("more than ", kMostTensors, " tensors"));
     shards_.back().records.emplace_back();
     return true;
@@ -93,14 +80,14 @@ class CacheReader final : public JsonEvents {
   bool string(string_t& value) override {
     if (InShard() && key_ == "dataPath") shards_.back().path = value;
     if (!InRecord()) return true;
-    Record& record = shards_.back().records.back();
+    MlcRecord& record = shards_.back().records.back();
     if (key_ == "name") record.name = value;
     if (key_ == "dtype") record.dtype = value;
     if (key_ == "format") record.format = value;
     return true;
   }
   bool number_unsigned(number_unsigned_t value) override {
-    if (objects_ == 3 && lists_ == 3 && key_ == "shape") {
+    if (objects_ == 3 && lists_ == 3 && HasRecord() && key_ == "shape") {
       std::vector<std::uint64_t>& shape = shards_.back().records.back().shape;
       if (shape.size() >= kMostDimensions) return Fail(Invalid("a tensor has too many dimensions"));
       shape.push_back(value);
@@ -112,11 +99,12 @@ class CacheReader final : public JsonEvents {
   }
 
  private:
-  bool InShard() const { return objects_ == 2 && lists_ == 1; }
-  // Its shard is there: objects of the second level are made on the way.
-  bool InRecord() const { return objects_ == 3 && lists_ == 2 && !shards_.empty(); }
+  // Depth alone does not tell: lists may stand where objects should, and the other way round.
+  bool HasRecord() const { return !shards_.empty() && !shards_.back().records.empty(); }
+  bool InShard() const { return objects_ == 2 && lists_ == 1 && !shards_.empty(); }
+  bool InRecord() const { return objects_ == 3 && lists_ == 2 && HasRecord(); }
 
-  std::vector<Shard> shards_;
+  std::vector<MlcShard> shards_;
   std::string key_;
   int objects_ = 0;
   int lists_ = 0;
@@ -128,7 +116,7 @@ bool Exists(const std::string& path) {
   return std::filesystem::exists(path, error);
 }
 
-Result<Tensor> TensorOf(const Record& record, std::span<const std::byte> bytes) {
+Result<Tensor> TensorOf(const MlcRecord& record, std::span<const std::byte> bytes) {
   RETURN_IF_ERROR(CheckName(record.name, kNameLimit));
   const DataType* type = nullptr;
   for (const DataType& row : kDataTypes) {
@@ -243,26 +231,26 @@ Status CheckQuantization(const Metadata& config) {
                        " cannot be read; q4f16_1, q4f16_2, q4f32_1, q0f16, q0bf16 and q0f32 can");
 }
 
-Result<std::vector<Shard>> ReadCache(const std::string& folder) {
+Result<std::vector<MlcShard>> ReadCache(const std::string& folder) {
   for (const char* name : kCacheNames) {
     const std::string path = folder + "/" + name;
     if (!Exists(path)) continue;
     ASSIGN_OR_RETURN(const std::string text, ReadText(path, kMostCacheBytes));
-    CacheReader reader;
-    RETURN_IF_ERROR(ParseJson(text, &reader).WithContext(QuotePath(path)));
-    return std::move(reader.shards());
+    auto shards = ReadMlcCache(text);
+    if (!shards.ok()) return shards.status().WithContext(QuotePath(path));
+    return shards;
   }
   return NotFound(QuotePath(folder), ": there is neither ", kCacheNames[0], " nor ", kCacheNames[1],
                   " beside ", kConfigName);
 }
 
-Status AddShard(const std::string& folder, const Shard& shard, const std::vector<Cut>& cuts,
+Status AddShard(const std::string& folder, const MlcShard& shard, const std::vector<Cut>& cuts,
                 ModelFiles* files) {
   RETURN_IF_ERROR(CheckShardName(shard.path));
   const std::string path = folder + "/" + shard.path;
   ASSIGN_OR_RETURN(auto map, MappedFile::Open(path));
   std::vector<Extent> extents;
-  for (const Record& record : shard.records) {
+  for (const MlcRecord& record : shard.records) {
     const auto tensor = TensorOf(record, map->bytes());
     if (!tensor.ok()) {
       return tensor.status()
@@ -284,6 +272,12 @@ Status AddShard(const std::string& folder, const Shard& shard, const std::vector
 
 }  // namespace
 
+Result<std::vector<MlcShard>> ReadMlcCache(std::string_view text) {
+  CacheReader reader;
+  RETURN_IF_ERROR(ParseJson(text, &reader));
+  return std::move(reader.shards());
+}
+
 bool IsMlcFolder(const std::string& folder) { return Exists(folder + "/" + kConfigName); }
 
 Result<ModelFiles> OpenMlcFolder(const std::string& folder) {
@@ -298,7 +292,7 @@ Result<ModelFiles> OpenMlcFolder(const std::string& folder) {
   files.metadata = ConfigOf(*config);
   ASSIGN_OR_RETURN(const auto shards, ReadCache(folder));
   const std::vector<Cut> cuts = CutsOf(files.metadata);
-  for (const Shard& shard : shards) RETURN_IF_ERROR(AddShard(folder, shard, cuts, &files));
+  for (const MlcShard& shard : shards) RETURN_IF_ERROR(AddShard(folder, shard, cuts, &files));
   RETURN_IF_ERROR(files.tensors.Seal().WithContext(QuotePath(folder)));
   files.container = "MLC";
   if (const MetaValue* name = FindValue(files.metadata, "quantization")) {

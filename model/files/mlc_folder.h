@@ -1,11 +1,29 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/status.h"
 #include "model/files/model_files.h"
 
 namespace bramble::model::files {
+
+// Where a tensor lies, as tensor-cache.json says it; nothing of it is checked yet.
+struct MlcRecord {
+  std::string name;
+  std::string dtype;
+  std::string format;
+  std::vector<std::uint64_t> shape;
+  std::uint64_t bytes = 0;
+  std::uint64_t offset = 0;
+};
+struct MlcShard {
+  std::string path;
+  std::vector<MlcRecord> records;
+};
+Result<std::vector<MlcShard>> ReadMlcCache(std::string_view text);
 
 // Whether a folder holds a model as MLC LLM keeps it: mlc-chat-config.json.
 bool IsMlcFolder(const std::string& folder);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of corpus/gguf, corpus/safetensors, corpus/pytorch and corpus/old_ggml: small right files that the fuzzers start from.
+"""Makes the seeds of corpus/gguf, corpus/safetensors, corpus/pytorch, corpus/mlc and corpus/old_ggml: small right files that the fuzzers start from.
 
 Needs nothing but Python. Usage: make_model_corpus.py [FOLDER], the folder of the corpora.
 """
@@ -216,6 +216,10 @@ def main():
         "gguf/empty": gguf([], []),
         "safetensors/two": safetensors([("a", "F32", [1, 2], b"\0" * 8), ("b", "BF16", [], b"\0\0")], {"format": "pt"}),
         "safetensors/mask": safetensors([("m.bias", "BOOL", [2, 0], b""), ("\u00e9", "I64", [1], b"\0" * 8)]),
+        "mlc/cache": json.dumps({"metadata": {"ParamSize": 1}, "records": [{"dataPath": "params_shard_0.bin", "records": [
+            {"name": "a.q_weight", "shape": [2, 4], "dtype": "uint32", "format": "raw", "nbytes": 32, "byteOffset": 0}]}]}).encode(),
+        "mlc/misplaced": b'{"records":[{"records":[]},{"a":{"name":["x"],"shape":[[1]]}}],"a":{"b":{"shape":[[[1]]]}}}',
+        "mlc/settings.yaml": b"n_layer: 4\nnorm_eps: 1.0e-05\nbias: false\nname: 'x'\nhf_config:\n  org: y\n",
         "old_ggml/ggml_q4_0": old_ggml(0x67676D6C, 0, 2, bytes(range(20))),
         "old_ggml/ggmf_q4_2": old_ggml(0x67676D66, 1, 4, bytes(range(20))),
         "old_ggml/ggjt1_q5_1": old_ggml(0x67676A74, 1, 7, bytes(range(24))),

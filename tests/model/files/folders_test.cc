@@ -6,6 +6,7 @@
 
 #include "model/files/litgpt_folder.h"
 #include "model/files/meta_folder.h"
+#include "model/files/mlc_folder.h"
 #include "model/files/table.h"
 #include "tests/model/files/file_helpers.h"
 #include "tests/model/files/pytorch_helpers.h"
@@ -123,6 +124,17 @@ TEST_F(MlcFolder, GivesFusedMatricesTheNamesOfTheirParts) {
   ASSERT_NE(keys, nullptr);
   EXPECT_EQ(keys->shape, (std::vector<std::uint64_t>{2, 2}));
   EXPECT_EQ(keys->bytes.data() - files->maps[0]->bytes().data(), 4 + 8);
+}
+
+TEST(MlcCache, TakesNothingFromPlacesWhereItDoesNotBelong) {
+  for (const char* text : {R"({"a":{"b":{"shape":[[[1]]],"name":[["x"]],"nbytes":[[1]]}}})",
+                           R"({"a":{"dataPath":["x"]}})",
+                           R"({"records":[{"records":[]},{"a":{"name":["x"],"shape":[[1]]}}]})",
+                           R"([[{"name":"x"}]])"}) {
+    const auto shards = ReadMlcCache(text);
+    ASSERT_TRUE(shards.ok()) << text << ": " << shards.status().message();
+    for (const MlcShard& shard : *shards) EXPECT_TRUE(shard.records.empty()) << text;
+  }
 }
 
 TEST_F(MlcFolder, RefusesInWordsWhatDoesNotFit) {
