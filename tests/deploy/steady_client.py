@@ -12,6 +12,9 @@ import time
 import openai
 
 
+PAUSE_SECONDS = 0.05
+
+
 def main(url, key, model):
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
@@ -28,7 +31,7 @@ def main(url, key, model):
         except openai.OpenAIError as error:
             failures.append(str(error))
         longest = max(longest, time.monotonic() - start)
-        if over.is_set():
+        if over.wait(PAUSE_SECONDS):
             break
     print(json.dumps({"answers": answers, "failures": failures, "longest_seconds": longest}))
 

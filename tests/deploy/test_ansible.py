@@ -37,6 +37,8 @@ def environment(collections):
         "ANSIBLE_HOST_KEY_CHECKING": "False",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORKS": "4",
+        # Four machines on this one, and what else it does: sudo may take a while.
+        "ANSIBLE_TIMEOUT": "60",
         "ANSIBLE_PIPELINING": "1",
     }
 

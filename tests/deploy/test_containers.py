@@ -57,7 +57,7 @@ class Podman:
         self.network, self.folder, self.names = network, folder, []
 
     def build(self, packages):
-        # Debian's own image can't be fetched here: the same packages, and those that ours need.
+        # In place of Debian's own image, so that no registry is needed: its packages, and those that ours depend on.
         slim = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
         tree = debian("image", [*DEPENDENCIES, "systemd-standalone-sysusers"], more=slim)
         tar = subprocess.Popen(["tar", "-C", tree, "-c", "."], stdout=subprocess.PIPE)
