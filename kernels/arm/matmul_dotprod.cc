@@ -3,6 +3,7 @@
 // outputs with four inputs each, which is what SDOT wants; the inputs come from one register of 16,
 // chosen by lane.
 #include "kernels/arm/kernels.h"
+#include "kernels/arm/matmul_codebook_units.h"
 #include "kernels/arm/matmul_int_units.h"
 #include "kernels/arm/matmul_units.h"
 #include "kernels/arm/products_dotprod.h"
@@ -68,6 +69,12 @@ void MatmulInt8Dotprod(const MatmulArgs& args) {
 }
 void MatmulInt4x128Dotprod(const MatmulArgs& args) {
   RunPanels<IntegerBlock<Products, panels::Int4x128, 4, 4>, kTileRows>(args);
+}
+void MatmulNf4A8Dotprod(const MatmulArgs& args) {
+  RunPanels<CodebookBlock<Products, kNf4Planes, kNf4One>, kTileRows>(args);
+}
+void MatmulFp4A8Dotprod(const MatmulArgs& args) {
+  RunPanels<CodebookBlock<Products, kFp4Planes, kFp4One>, kTileRows>(args);
 }
 
 }  // namespace bramble::kernels::arm

@@ -1,6 +1,7 @@
 // Products with a8 inputs for cores with SMMLA: two outputs of eight inputs times two input rows of
 // eight, 32 products an instruction. One row alone takes SDOT.
 #include "kernels/arm/kernels.h"
+#include "kernels/arm/matmul_codebook_units.h"
 #include "kernels/arm/matmul_int_units.h"
 #include "kernels/arm/matmul_units.h"
 #include "kernels/arm/products_dotprod.h"
@@ -119,6 +120,12 @@ void MatmulInt8I8mm(const MatmulArgs& args) {
 }
 void MatmulInt4x128I8mm(const MatmulArgs& args) {
   RunPanels<IntegerBlock<Products, panels::Int4x128, 4, 4>, kTileRows>(args);
+}
+void MatmulNf4A8I8mm(const MatmulArgs& args) {
+  RunPanels<CodebookBlock<Products, kNf4Planes, kNf4One>, kTileRows>(args);
+}
+void MatmulFp4A8I8mm(const MatmulArgs& args) {
+  RunPanels<CodebookBlock<Products, kFp4Planes, kFp4One>, kTileRows>(args);
 }
 
 }  // namespace bramble::kernels::arm

@@ -5,6 +5,7 @@
 // every four, and is widened and added up when the group is done. Sixteen bits are enough: |input|
 // <= 127, and each lane takes two products an Add.
 #include "kernels/arm/kernels.h"
+#include "kernels/arm/matmul_codebook_units.h"
 #include "kernels/arm/matmul_int_units.h"
 #include "kernels/arm/matmul_units.h"
 
@@ -140,6 +141,12 @@ void MatmulInt8Neon(const MatmulArgs& args) {
 }
 void MatmulInt4x128Neon(const MatmulArgs& args) {
   RunPanels<IntegerBlock<Products, panels::Int4x128, 4, 4>, kTileRows>(args);
+}
+void MatmulNf4A8Neon(const MatmulArgs& args) {
+  RunPanels<CodebookBlock<Products, kNf4Planes, kNf4One>, kTileRows>(args);
+}
+void MatmulFp4A8Neon(const MatmulArgs& args) {
+  RunPanels<CodebookBlock<Products, kFp4Planes, kFp4One>, kTileRows>(args);
 }
 
 }  // namespace bramble::kernels::arm

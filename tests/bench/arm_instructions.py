@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ENCODINGS = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "int4", "int4_128", "int8"]
+ENCODINGS = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "int4", "int4_128", "int8", "nf4"]
 SETS = {"neon": "cortex-a72", "dotprod": "cortex-a76", "i8mm": "max"}
 MULTIPLY_ADDS = 16 * 2048  # of one row in product_once
 

@@ -137,7 +137,7 @@ TEST(Matmul, EveryFamilyOfCpusHasFastRowsForWhatModelsAreIn) {
        {Encoding::kQ4_0, Encoding::kQ4_1, Encoding::kQ5_0, Encoding::kQ5_1, Encoding::kQ8_0,
         Encoding::kQ2_K, Encoding::kQ3_K, Encoding::kQ4_K, Encoding::kQ5_K, Encoding::kQ6_K,
         Encoding::kInt2, Encoding::kInt3, Encoding::kInt4, Encoding::kInt5, Encoding::kInt6,
-        Encoding::kInt8, Encoding::kInt4x128}) {
+        Encoding::kInt8, Encoding::kInt4x128, Encoding::kNf4, Encoding::kFp4}) {
     EXPECT_NE(FindMatmul(encoding, InputForm::kA8, ThisCpu())->needs, kNothing)
         << FindEncoding(encoding)->name;
   }
