@@ -106,6 +106,15 @@ std::vector<bool> ReadSlidingLayers(Fields* fields, std::uint32_t layers) {
   return sliding;
 }
 
+WeightRef Compilation::Head(TensorName name, bool tied, WeightRef table, std::uint32_t width) {
+  if (tied) return table;
+  return weights.Matrix(HeadName(name), AllRows(vocabulary_size), width);
+}
+
+std::string Compilation::HeadName(TensorName name) const {
+  return std::string(is_hf() ? name.hf : name.gguf).append(".weight");
+}
+
 Status ReadVocabulary(Fields* fields, TensorName embedding, std::uint32_t width, Compilation* c) {
   constexpr Key kSize = {"vocab_size", "vocab_size"};
   constexpr std::uint32_t kMost = 1u << 24;
@@ -117,6 +126,16 @@ Status ReadVocabulary(Fields* fields, TensorName embedding, std::uint32_t width,
   if (said == c->vocabulary_size) return {};
   return Invalid(fields->Place(kSize), " is ", said, ", and tensor ", files::Quote(table), " has ",
                  c->vocabulary_size, " rows");
+}
+
+Result<WeightRef> BeginDecoder(Fields* fields, const Beginning& beginning, Compilation* c) {
+  RETURN_IF_ERROR(fields->status());
+  RETURN_IF_ERROR(ReadVocabulary(fields, beginning.embedding, beginning.width, c));
+  c->layers = beginning.layers;
+  const std::uint32_t most = beginning.most_positions;
+  RETURN_IF_ERROR(ChooseContext(c, most > 0 ? most : c->trained_context));
+  c->builder.BeginBlock("embed");
+  return c->Matrix(beginning.embedding, 0, c->vocabulary_size, beginning.width);
 }
 
 void RefuseStrangers(Fields* fields, const files::ModelFiles& files) {

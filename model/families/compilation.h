@@ -60,6 +60,10 @@ struct Compilation {
   // The bias, where `wanted`; GGUF files say it by having the tensor.
   std::optional<WeightRef> Bias(TensorName name, std::uint32_t layer, std::uint32_t size,
                                 bool wanted);
+  // The matrix that makes logits: `table`, the tokens' embeddings, where the two are `tied`, else
+  // the tensor `name`, which stands outside of what the prefix names.
+  WeightRef Head(TensorName name, bool tied, WeightRef table, std::uint32_t width);
+  bool HasHead(TensorName name) const { return weights.Has(HeadName(name)); }
 
   // Left by the compiler.
   std::uint32_t layers = 0;
@@ -67,11 +71,26 @@ struct Compilation {
   std::uint32_t trained_context = 0;           // positions that the model was made for
   std::uint32_t context_length = 0;            // positions of the program
   std::optional<std::uint32_t> start_id = {};  // with an encoder: where answers begin
+
+ private:
+  std::string HeadName(TensorName name) const;
 };
 
 // Sets vocabulary_size to the number of rows of the embedding table, which must be what `fields`
 // say, if they say it.
 Status ReadVocabulary(Fields* fields, TensorName embedding, std::uint32_t width, Compilation* c);
+
+// How every decoder begins.
+struct Beginning {
+  TensorName embedding;  // of tokens
+  std::uint32_t width = 0;
+  std::uint32_t layers = 0;
+  std::uint32_t most_positions = 0;  // 0: as many as the model was made for
+};
+
+// Ends the reading of `fields`: their errors, the vocabulary, the number of layers, the context.
+// Then opens the block "embed" and gives the table of tokens.
+Result<WeightRef> BeginDecoder(Fields* fields, const Beginning& beginning, Compilation* c);
 
 // Options that no family of dense layers can have, whatever it is: mixtures of experts, methods of
 // quantization that nobody reads.

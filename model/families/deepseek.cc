@@ -248,15 +248,11 @@ Status Compile(Compilation* c, bool third) {
   c->FindPrefix({"model.", ""}, "embed_tokens.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   const Config config = ReadConfig(&fields, third, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  const std::uint32_t limit = config.rotation.most_positions;
-  RETURN_IF_ERROR(ChooseContext(c, limit > 0 ? limit : c->trained_context));
-
+  ASSIGN_OR_RETURN(
+      const WeightRef table,
+      BeginDecoder(&fields,
+                   {kEmbedding, config.width, config.layers, config.rotation.most_positions}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   b.Output(b.Embed("tokens", table, v1::Embed::SOURCE_ID));
   const v1::Rope::Style style = config.turns_pairs ? v1::Rope::STYLE_PAIR : v1::Rope::STYLE_HALF;
   const RopeWeights rope = b.KeepRotation("rope", style, config.rotation);
@@ -267,11 +263,7 @@ Status Compile(Compilation* c, bool third) {
   const Value x = b.GatherOutputs("outputs", b.Input());
   const Value n =
       b.RmsNorm("norm", x, config.epsilon, c->Vector(kFinalNorm, ".weight", 0, config.width));
-  // The head stands outside of what the prefix names.
-  const std::string prefix = std::exchange(c->hf_prefix, "");
-  const WeightRef head =
-      config.tied ? table : c->Matrix(kHead, 0, c->vocabulary_size, config.width);
-  c->hf_prefix = prefix;
+  const WeightRef head = c->Head(kHead, config.tied, table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
   return c->weights.status();
 }

@@ -27,8 +27,7 @@ constexpr TensorName kUp = {"blk.#.ffn_up", "layers.#.mlp.up_proj"};
 constexpr TensorName kDown = {"blk.#.ffn_down", "layers.#.mlp.down_proj"};
 constexpr TensorName kAfterFeed = {"blk.#.post_ffw_norm", "layers.#.post_feedforward_layernorm"};
 constexpr TensorName kFinalNorm = {"output_norm", "norm"};
-constexpr std::string_view kGgufHead = "output.weight";
-constexpr std::string_view kHfHead = "lm_head.weight";
+constexpr TensorName kHead = {"output", "lm_head"};
 
 constexpr double kGlobalBase = 1e6;
 constexpr double kLocalBase = 1e4;
@@ -144,8 +143,7 @@ Config ReadConfig(Fields* f, Compilation* c) {
   config.logit_cap = static_cast<float>(
       f->OptionalReal({"final_logit_softcapping", "final_logit_softcapping"}, 1e6));
   config.bias = f->Flag({"", "attention_bias"}, false);
-  config.tied =
-      c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, true) : !c->weights.Has(kGgufHead);
+  config.tied = c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, true) : !c->HasHead(kHead);
   config.function = ReadFunction(f, {"", "hidden_activation"}, "gelu_pytorch_tanh");
   ReadAttention(f, c->trained_context, &config);
   return config;
@@ -215,9 +213,7 @@ void AddHead(Compilation* c, const Config& config, WeightRef table) {
   const Value x = b.GatherOutputs("outputs", b.Input());
   const Value n = b.RmsNorm("norm", x, config.epsilon,
                             c->Vector(kFinalNorm, ".weight", 0, config.width, NormOffset(*c)));
-  const std::string_view name = c->is_hf() ? kHfHead : kGgufHead;
-  const WeightRef head =
-      config.tied ? table : c->weights.Matrix(name, AllRows(c->vocabulary_size), config.width);
+  const WeightRef head = c->Head(kHead, config.tied, table, config.width);
   Value logits = b.Linear("output", n, head);
   if (config.logit_cap > 0) logits = b.SoftCap("logit_cap", logits, config.logit_cap);
   b.Sample("sample", logits);
@@ -231,15 +227,11 @@ Status CompileGemma3(Compilation* c) {
   const bool nested = FamilyName(c->files) == "gemma3" && c->is_hf();
   Fields fields(c->files, FamilyName(c->files), nested ? "text_config." : "");
   const Config config = ReadConfig(&fields, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  const std::uint32_t limit = config.global_rotation.most_positions;
-  RETURN_IF_ERROR(ChooseContext(c, limit > 0 ? limit : c->trained_context));
-
+  ASSIGN_OR_RETURN(const WeightRef table, BeginDecoder(&fields,
+                                                       {kEmbedding, config.width, config.layers,
+                                                        config.global_rotation.most_positions},
+                                                       c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   const auto root = static_cast<float>(std::sqrt(static_cast<double>(config.width)));
   b.Output(b.Scale("embed_scale", b.Embed("tokens", table, v1::Embed::SOURCE_ID), root));
   const RopeWeights global = b.KeepRotation("rope", v1::Rope::STYLE_HALF, config.global_rotation);

@@ -17,8 +17,7 @@ constexpr TensorName kFeedNorm = {"blk.#.ffn_norm", "h.#.ln_2"};
 constexpr TensorName kUp = {"blk.#.ffn_up", "h.#.mlp.c_fc"};
 constexpr TensorName kDown = {"blk.#.ffn_down", "h.#.mlp.c_proj"};
 constexpr TensorName kFinalNorm = {"output_norm", "ln_f"};
-constexpr std::string_view kGgufHead = "output.weight";
-constexpr std::string_view kHfHead = "lm_head.weight";
+constexpr TensorName kHead = {"output", "lm_head"};
 
 struct Config {
   std::uint32_t width = 0;
@@ -47,8 +46,7 @@ Config ReadConfig(Fields* f, Compilation* c) {
       f->CountOrHfDefault({"context_length", "n_positions"}, 1, kMostPositions, 1024);
   config.scaled = f->Flag({"", "scale_attn_weights"}, true);
   config.scaled_by_layer = f->Flag({"", "scale_attn_by_inverse_layer_idx"}, false);
-  config.tied =
-      c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, true) : !c->weights.Has(kGgufHead);
+  config.tied = c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, true) : !c->HasHead(kHead);
   config.function = ReadFunction(f, {"", "activation_function"}, "gelu_new");
   if (config.width % config.heads != 0) {
     f->Refuse(
@@ -110,14 +108,9 @@ Status CompileGpt2(Compilation* c) {
   c->FindPrefix({"transformer.", ""}, "wte.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   const Config config = ReadConfig(&fields, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  RETURN_IF_ERROR(ChooseContext(c, c->trained_context));
-
+  ASSIGN_OR_RETURN(const WeightRef table,
+                   BeginDecoder(&fields, {kEmbedding, config.width, config.layers, 0}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   const WeightRef positions = c->Matrix(kPositions, 0, c->trained_context, config.width);
   const Value tokens = b.Embed("tokens", table, v1::Embed::SOURCE_ID);
   b.Output(b.Add("embed_add", tokens, b.Embed("positions", positions, v1::Embed::SOURCE_POSITION)));
@@ -130,9 +123,7 @@ Status CompileGpt2(Compilation* c) {
   b.BeginBlock("head");
   const Value x = b.GatherOutputs("outputs", b.Input());
   const Value n = Norm(c, "norm", x, kFinalNorm, 0, config.epsilon);
-  const std::string_view name = c->is_hf() ? kHfHead : kGgufHead;
-  const WeightRef head =
-      config.tied ? table : c->weights.Matrix(name, AllRows(c->vocabulary_size), config.width);
+  const WeightRef head = c->Head(kHead, config.tied, table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
   return c->weights.status();
 }

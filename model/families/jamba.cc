@@ -18,7 +18,7 @@ constexpr TensorName kValue = {"", "layers.#.self_attn.v_proj"};
 constexpr TensorName kAttentionOut = {"", "layers.#.self_attn.o_proj"};
 constexpr TensorName kFeedNorm = {"", "layers.#.pre_ff_layernorm"};
 constexpr TensorName kFinalNorm = {"", "final_layernorm"};
-constexpr std::string_view kHead = "lm_head.weight";
+constexpr TensorName kHead = {"", "lm_head"};
 constexpr std::string_view kRouter = "layers.#.feed_forward.router";
 constexpr ExpertNames kExperts = {kRouter, "layers.#.feed_forward.experts.%.gate_proj",
                                   "layers.#.feed_forward.experts.%.up_proj",
@@ -118,17 +118,12 @@ Status CompileJamba(Compilation* c) {
   c->FindPrefix({"model.", ""}, "embed_tokens.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   Config config = ReadConfig(&fields, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  RETURN_IF_ERROR(ChooseContext(c, c->trained_context));
   config.experts.spec.score = v1::Moe::SCORE_SOFTMAX_THEN_TOP;
   config.experts.spec.renormalize = false;
   config.experts.spec.function = config.function;
-
+  ASSIGN_OR_RETURN(const WeightRef table,
+                   BeginDecoder(&fields, {kEmbedding, config.width, config.layers, 0}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   b.Output(b.Embed("tokens", table, v1::Embed::SOURCE_ID));
   for (std::uint32_t i = 0; i < config.layers && c->weights.status().ok(); ++i) {
     b.BeginBlock("layer." + std::to_string(i));
@@ -145,8 +140,7 @@ Status CompileJamba(Compilation* c) {
   b.BeginBlock("head");
   const Value n = b.RmsNorm("norm", b.GatherOutputs("outputs", b.Input()), config.epsilon,
                             c->Vector(kFinalNorm, ".weight", 0, config.width));
-  const WeightRef head =
-      config.tied ? table : c->weights.Matrix(kHead, AllRows(c->vocabulary_size), config.width);
+  const WeightRef head = c->Head(kHead, config.tied, table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
   return c->weights.status();
 }

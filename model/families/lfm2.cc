@@ -25,7 +25,7 @@ constexpr TensorName kGate = {"", "layers.#.feed_forward.w1"};
 constexpr TensorName kDown = {"", "layers.#.feed_forward.w2"};
 constexpr TensorName kUp = {"", "layers.#.feed_forward.w3"};
 constexpr TensorName kFinalNorm = {"", "embedding_norm"};
-constexpr std::string_view kHead = "lm_head.weight";
+constexpr TensorName kHead = {"", "lm_head"};
 
 struct Config {
   std::uint32_t width = 0;
@@ -155,15 +155,11 @@ Status CompileLfm2(Compilation* c) {
   c->FindPrefix({"model.", ""}, "embed_tokens.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   const Config config = ReadConfig(&fields, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  const std::uint32_t limit = config.rotation.most_positions;
-  RETURN_IF_ERROR(ChooseContext(c, limit > 0 ? limit : c->trained_context));
-
+  ASSIGN_OR_RETURN(
+      const WeightRef table,
+      BeginDecoder(&fields,
+                   {kEmbedding, config.width, config.layers, config.rotation.most_positions}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   b.Output(b.Embed("tokens", table, v1::Embed::SOURCE_ID));
   const RopeWeights rope = b.KeepRotation("rope", v1::Rope::STYLE_HALF, config.rotation);
   for (std::uint32_t i = 0; i < config.layers && c->weights.status().ok(); ++i) {
@@ -179,9 +175,7 @@ Status CompileLfm2(Compilation* c) {
   b.BeginBlock("head");
   const Value n = b.RmsNorm("norm", b.GatherOutputs("outputs", b.Input()), config.epsilon,
                             c->Vector(kFinalNorm, ".weight", 0, config.width));
-  const WeightRef head = c->weights.Has(kHead)
-                             ? c->weights.Matrix(kHead, AllRows(c->vocabulary_size), config.width)
-                             : table;
+  const WeightRef head = c->Head(kHead, !c->HasHead(kHead), table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
   return c->weights.status();
 }

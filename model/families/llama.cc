@@ -23,8 +23,7 @@ constexpr TensorName kGate = {"blk.#.ffn_gate", "layers.#.mlp.gate_proj"};
 constexpr TensorName kUp = {"blk.#.ffn_up", "layers.#.mlp.up_proj"};
 constexpr TensorName kDown = {"blk.#.ffn_down", "layers.#.mlp.down_proj"};
 constexpr TensorName kFinalNorm = {"output_norm", "norm"};
-constexpr std::string_view kGgufHead = "output.weight";
-constexpr std::string_view kHfHead = "lm_head.weight";
+constexpr TensorName kHead = {"output", "lm_head"};
 constexpr std::string_view kRopeDivisors = "rope_freqs.weight";
 
 // When config.json's `sliding_window` is obeyed.
@@ -131,7 +130,7 @@ Config ReadConfig(Fields* f, const Variant& variant, Compilation* c) {
   if (variant.always_query_bias) config.output_bias = false;
   config.feed_bias = f->Flag({"", "mlp_bias"}, false);
   config.tied =
-      c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, variant.tied) : !c->weights.Has(kGgufHead);
+      c->is_hf() ? f->Flag({"", "tie_word_embeddings"}, variant.tied) : !c->HasHead(kHead);
   config.function = ReadFunction(f, {"", "hidden_act"}, "silu");
   config.turns_neighbours = f->Flag({"", "rope_interleave"}, false);
   const std::uint32_t dims = ReadRotatedDims(f, "partial_rotary_factor", config.key_dim, 1);
@@ -217,9 +216,7 @@ void AddHead(Compilation* c, const Config& config, WeightRef table) {
   const Value x = b.GatherOutputs("outputs", b.Input());
   const Value n =
       b.RmsNorm("norm", x, config.epsilon, c->Vector(kFinalNorm, ".weight", 0, config.width));
-  const std::string_view name = c->is_hf() ? kHfHead : kGgufHead;
-  const WeightRef head =
-      config.tied ? table : c->weights.Matrix(name, AllRows(c->vocabulary_size), config.width);
+  const WeightRef head = c->Head(kHead, config.tied, table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
 }
 
@@ -228,15 +225,11 @@ Status Compile(Compilation* c, const Variant& variant) {
                 "embed_tokens.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   Config config = ReadConfig(&fields, variant, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  const std::uint32_t limit = config.rotation.most_positions;
-  RETURN_IF_ERROR(ChooseContext(c, limit > 0 ? limit : c->trained_context));
-
+  ASSIGN_OR_RETURN(
+      const WeightRef table,
+      BeginDecoder(&fields,
+                   {kEmbedding, config.width, config.layers, config.rotation.most_positions}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   b.Output(b.Embed("tokens", table, v1::Embed::SOURCE_ID));
   if (!c->is_hf()) DivideFrequencies(&c->weights, &config.rotation.frequencies);
   const v1::Rope::Style hf_rope =

@@ -21,7 +21,7 @@ constexpr TensorName kSkip = {"", "layers.#.mixer.D"};
 constexpr TensorName kGatedNorm = {"", "layers.#.mixer.norm"};
 constexpr TensorName kOut = {"", "layers.#.mixer.out_proj"};
 constexpr TensorName kFinalNorm = {"", "norm_f"};
-constexpr std::string_view kHead = "lm_head.weight";
+constexpr TensorName kHead = {"", "lm_head"};
 
 // There is no table of positions: only what a worker keeps of each id limits them.
 constexpr std::uint32_t kUsualPositions = 1U << 15U;
@@ -175,14 +175,10 @@ Status Compile(Compilation* c, Config (*read)(Fields*, Compilation*), Mixer mixe
   c->FindPrefix({"backbone.", "model.", ""}, "embeddings.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   const Config config = read(&fields, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  RETURN_IF_ERROR(ChooseContext(c, std::max(c->options.context_length, c->trained_context)));
-
+  const std::uint32_t most = std::max(c->options.context_length, c->trained_context);
+  ASSIGN_OR_RETURN(const WeightRef table,
+                   BeginDecoder(&fields, {kEmbedding, config.width, config.layers, most}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   b.Output(b.Embed("tokens", table, v1::Embed::SOURCE_ID));
   for (std::uint32_t i = 0; i < config.layers && c->weights.status().ok(); ++i) {
     b.BeginBlock("layer." + std::to_string(i));
@@ -194,9 +190,7 @@ Status Compile(Compilation* c, Config (*read)(Fields*, Compilation*), Mixer mixe
   b.BeginBlock("head");
   const Value n = b.RmsNorm("norm", b.GatherOutputs("outputs", b.Input()), config.epsilon,
                             c->Vector(kFinalNorm, ".weight", 0, config.width));
-  const WeightRef head = c->weights.Has(kHead)
-                             ? c->weights.Matrix(kHead, AllRows(c->vocabulary_size), config.width)
-                             : table;
+  const WeightRef head = c->Head(kHead, !c->HasHead(kHead), table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
   return c->weights.status();
 }

@@ -391,15 +391,11 @@ Status Compile(Compilation* c, const Variant& variant) {
   c->FindPrefix({"model.", ""}, "embed_tokens.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   const Config config = ReadConfig(&fields, variant, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
-  const std::uint32_t limit = config.rotation.most_positions;
-  RETURN_IF_ERROR(ChooseContext(c, limit > 0 ? limit : c->trained_context));
-
+  ASSIGN_OR_RETURN(
+      const WeightRef table,
+      BeginDecoder(&fields,
+                   {kEmbedding, config.width, config.layers, config.rotation.most_positions}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   const Value ids = b.Embed("tokens", table, v1::Embed::SOURCE_ID);
   b.Output(config.embedding_scale == 1 ? ids
                                        : b.Scale("tokens_scale", ids, config.embedding_scale));

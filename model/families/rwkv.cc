@@ -27,7 +27,7 @@ constexpr TensorName kChannelKey = {"", "blocks.#.feed_forward.key"};
 constexpr TensorName kChannelReceptance = {"", "blocks.#.feed_forward.receptance"};
 constexpr TensorName kChannelValue = {"", "blocks.#.feed_forward.value"};
 constexpr TensorName kFinalNorm = {"", "ln_out"};
-constexpr std::string_view kHead = "head.weight";
+constexpr TensorName kHead = {"", "head"};
 
 constexpr float kFinalEpsilon = 1e-5F;  // of torch.nn.LayerNorm: the last norm is not told another
 
@@ -98,15 +98,11 @@ Status CompileRwkv(Compilation* c) {
   c->FindPrefix({"rwkv.", ""}, "embeddings.weight");
   Fields fields(c->files, FamilyName(c->files), "");
   const Config config = ReadConfig(&fields, c);
-  RETURN_IF_ERROR(fields.status());
-  RETURN_IF_ERROR(ReadVocabulary(&fields, kEmbedding, config.width, c));
-  c->layers = config.layers;
   // What it was trained with is no limit of what it can run.
-  RETURN_IF_ERROR(ChooseContext(c, std::max(c->options.context_length, c->trained_context)));
-
+  const std::uint32_t most = std::max(c->options.context_length, c->trained_context);
+  ASSIGN_OR_RETURN(const WeightRef table,
+                   BeginDecoder(&fields, {kEmbedding, config.width, config.layers, most}, c));
   ProgramBuilder& b = c->builder;
-  b.BeginBlock("embed");
-  const WeightRef table = c->Matrix(kEmbedding, 0, c->vocabulary_size, config.width);
   const Value tokens = b.Embed("tokens", table, v1::Embed::SOURCE_ID);
   b.Output(Norm(c, config.epsilon, "embed_norm", tokens, kFirstNorm, 0));
   for (std::uint32_t i = 0; i < config.layers && c->weights.status().ok(); ++i) {
@@ -118,9 +114,7 @@ Status CompileRwkv(Compilation* c) {
   b.BeginBlock("head");
   const Value n =
       Norm(c, kFinalEpsilon, "norm", b.GatherOutputs("outputs", b.Input()), kFinalNorm, 0);
-  const WeightRef head = c->weights.Has(kHead)
-                             ? c->weights.Matrix(kHead, AllRows(c->vocabulary_size), config.width)
-                             : table;
+  const WeightRef head = c->Head(kHead, !c->HasHead(kHead), table, config.width);
   b.Sample("sample", b.Linear("output", n, head));
   return c->weights.status();
 }

@@ -15,6 +15,7 @@
 
 #include "bramble/v1/run.pb.h"
 #include "model/model.h"
+#include "tests/model_golden/model_source.h"
 #include "worker/exec/executor.h"
 #include "worker/exec/team.h"
 
@@ -33,17 +34,6 @@ double ProcessorSeconds() {
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
-
-class ModelSource final : public worker::WeightSource {
- public:
-  explicit ModelSource(const model::Model& model) : model_(model) {}
-  Result<std::span<const std::byte>> Bytes(const v1::Weight& weight) override {
-    return model_.WeightBytes(weight.sha256());
-  }
-
- private:
-  const model::Model& model_;
-};
 
 // The next rows of slot 0, the last with an output.
 v1::Step MakeStep(std::uint32_t position, const std::vector<std::uint32_t>& ids,

@@ -14,6 +14,7 @@
 #include "proto/program/memory.h"
 #include "proto/program/shard.h"
 #include "proto/program/traits.h"
+#include "tests/model_golden/model_source.h"
 #include "worker/exec/executor.h"
 
 namespace bramble {
@@ -25,17 +26,6 @@ constexpr std::uint32_t kPagePositions = 8;
 constexpr std::uint32_t kPagesOfOne = 6;
 constexpr std::size_t kIds = 29;
 constexpr std::size_t kSource = 37;
-
-class ModelSource final : public worker::WeightSource {
- public:
-  explicit ModelSource(const model::Model& model) : model_(model) {}
-  Result<std::span<const std::byte>> Bytes(const v1::Weight& weight) override {
-    return model_.WeightBytes(weight.sha256());
-  }
-
- private:
-  const model::Model& model_;
-};
 
 // How a prompt is run.
 struct Way {

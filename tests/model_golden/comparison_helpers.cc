@@ -28,11 +28,6 @@ std::size_t Largest(const std::vector<float>& logits) {
 
 }  // namespace
 
-json ReadExpected(const fs::path& folder) {
-  std::ifstream file(folder / "expected.json");
-  return json::parse(file, nullptr, false);
-}
-
 Comparison::Comparison(fs::path folder, const model::CompileOptions& options, double bound,
                        std::string model)
     : folder_(std::move(folder)),

@@ -9,15 +9,13 @@
 
 #include "model/model.h"
 #include "tests/model_golden/engine_helpers.h"
+#include "tests/model_golden/golden_cases.h"
 
 namespace bramble {
 
 // Bounds in standard deviations of the logits. A swapped GELU or epsilon is as large as 0.0003.
 inline constexpr double kStrict = 2e-4;
 inline constexpr double kQuantizedInputs = 0.25;
-
-// expected.json of a folder; no object if there is none.
-nlohmann::json ReadExpected(const std::filesystem::path& folder);
 
 // The model in a folder at `model`, with expected.json in `folder`.
 class Comparison {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/model_golden/engine_helpers.h"
+#include "tests/model_golden/golden_cases.h"
 
 namespace bramble {
 namespace {
@@ -22,20 +23,8 @@ namespace fs = std::filesystem;
 // In standard deviations of the hidden values.
 constexpr double kStrict = 2e-4;
 
-json ReadExpected(const fs::path& folder) {
-  std::ifstream file(folder / "expected.json");
-  return json::parse(file, nullptr, false);
-}
-
 std::vector<std::string> Cases(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const json expected = ReadExpected(entry.path());
-    if (!expected.is_object() || expected.value("kind", "") != "encoder") continue;
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  return CasesOfKind(folder, "encoder", [](const std::string&, const fs::path&) { return true; });
 }
 
 class Comparison {
@@ -101,8 +90,6 @@ class Comparison {
   json expected_;
   double worst_ = 0;
 };
-
-const fs::path stored_cases = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/models";
 
 class EveryGoldenEncoder : public ::testing::TestWithParam<std::string> {};
 

@@ -4,22 +4,13 @@
 #include <cstring>
 #include <utility>
 
+#include "tests/model_golden/model_source.h"
+
 namespace bramble {
 namespace {
 
 constexpr std::uint32_t kPagePositions = 16;
 constexpr std::uint32_t kOutputs = 8;
-
-class ModelSource final : public worker::WeightSource {
- public:
-  explicit ModelSource(const model::Model& model) : model_(model) {}
-  Result<std::span<const std::byte>> Bytes(const v1::Weight& weight) override {
-    return model_.WeightBytes(weight.sha256());
-  }
-
- private:
-  const model::Model& model_;
-};
 
 }  // namespace
 

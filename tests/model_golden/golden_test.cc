@@ -35,15 +35,9 @@ const std::set<std::string> compiled_families = {
 
 // The cases of a folder that we can compile.
 std::vector<std::string> Cases(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const json expected = ReadExpected(entry.path());
-    if (!expected.is_object() || expected.value("kind", "") != "causal_lm") continue;
-    if (compiled_families.count(expected.value("family", "")) == 0) continue;
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  return CasesOfKind(folder, "causal_lm", [](const std::string& family, const fs::path&) {
+    return compiled_families.count(family) > 0;
+  });
 }
 
 bool HasFloatWeights(const fs::path& folder) {
@@ -55,8 +49,6 @@ bool HasFloatWeights(const fs::path& folder) {
   }
   return false;
 }
-
-const fs::path stored_cases = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/models";
 
 class EveryGoldenModel : public ::testing::TestWithParam<std::string> {};
 

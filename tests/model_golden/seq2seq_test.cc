@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/model_golden/engine_helpers.h"
+#include "tests/model_golden/golden_cases.h"
 
 namespace bramble {
 namespace {
@@ -27,21 +28,10 @@ constexpr double kCloseMargin = 4e-3;
 
 const std::set<std::string> compiled_families = {"t5", "bart", "mbart"};
 
-json ReadExpected(const fs::path& folder) {
-  std::ifstream file(folder / "expected.json");
-  return json::parse(file, nullptr, false);
-}
-
 std::vector<std::string> Cases(const fs::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const json expected = ReadExpected(entry.path());
-    if (!expected.is_object() || expected.value("kind", "") != "seq2seq") continue;
-    if (compiled_families.count(expected.value("family", "")) == 0) continue;
-    names.push_back(entry.path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  return CasesOfKind(folder, "seq2seq", [](const std::string& family, const fs::path&) {
+    return compiled_families.count(family) > 0;
+  });
 }
 
 using Ids = std::vector<std::uint32_t>;
@@ -123,8 +113,6 @@ class Comparison {
   json expected_;
   double worst_ = 0;
 };
-
-const fs::path stored_cases = fs::path(BRAMBLE_SOURCE_DIR) / "tests/golden/models";
 
 class EveryGoldenEncoderDecoder : public ::testing::TestWithParam<std::string> {};
 
