@@ -19,13 +19,13 @@ enum class RouterScore : std::uint8_t {
 enum class GroupScore : std::uint8_t { kMax = 1, kTopTwo = 2 };
 
 struct RouteRule {
-  RouterScore score;
+  RouterScore score = RouterScore::kSoftmaxThenTop;
   std::size_t experts;         // at least 1
   std::size_t chosen;          // 1 to `experts`
   const float* bias;           // [experts], or null: added to the scores that are compared
   std::size_t groups;          // 0, or a divisor of `experts`
   std::size_t groups_per_row;  // 1 to `groups`; they have at least `chosen` experts together
-  GroupScore group_score;
+  GroupScore group_score = GroupScore::kMax;
   float threshold;  // kThreshold
   bool renormalize;
   float scale;

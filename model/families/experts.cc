@@ -55,6 +55,7 @@ class ExpertReader {
   // Rows [first, first + count) of each matrix of a stack.
   std::vector<WeightRef> Part(TensorName name, const RowRange& rows, std::uint32_t inputs) {
     std::vector<WeightRef> matrices;
+    matrices.reserve(experts_);
     for (std::uint32_t e = 0; e < experts_; ++e) {
       matrices.push_back(
           c_.weights.MatrixOfStack(c_.Name(name, ".weight", layer_), experts_, e, rows, inputs));

@@ -79,8 +79,8 @@ Result<Engine::Encoded> Engine::Encode(std::span<const std::uint32_t> ids,
     const std::string& bytes = out.activations.at(next++);
     std::vector<float> values(bytes.size() / sizeof(float));
     std::memcpy(values.data(), bytes.data(), bytes.size());
-    if (stream.result() == v1::RESULT_KIND_EMBEDDING) encoded.embedding = std::move(values);
-    if (stream.result() == v1::RESULT_KIND_HEAD) encoded.head = std::move(values);
+    if (stream.result() == v1::RESULT_KIND_EMBEDDING) encoded.embedding = values;
+    if (stream.result() == v1::RESULT_KIND_HEAD) encoded.head = values;
     if (stream.result() != v1::RESULT_KIND_HIDDEN) continue;
     for (std::size_t i = 0; i < at.size(); ++i) {
       const auto row = values.begin() + static_cast<std::ptrdiff_t>(i * stream.width());
