@@ -1,9 +1,11 @@
 #include "proto/program/check.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/program/limits.h"
+#include "proto/program/meet.h"
 #include "proto/program/shapes.h"
 #include "proto/program/weights.h"
 
@@ -164,6 +166,7 @@ struct Walk {
   std::size_t operations = 0;
   std::size_t values = 0;
   bool sampled = false;
+  const v1::Meet* meeting = nullptr;  // the last one
 };
 
 // The rows that a result of this kind has.
@@ -306,6 +309,18 @@ Status CheckStateUse(const v1::Operation& op, int block, Walk& walk) {
   return {};
 }
 
+// Members that meet in different orders would wait for each other.
+Status CheckMeetingOrder(const v1::Meet& meet, Walk& walk) {
+  const v1::Meet* last = std::exchange(walk.meeting, &meet);
+  if (last == nullptr) return {};
+  if (meet.number() <= last->number()) {
+    return Invalid("number ", meet.number(), " follows ", last->number(), ", numbers must rise");
+  }
+  if (meet.member() == last->member() && meet.columns_size() == last->columns_size()) return {};
+  return Invalid("member ", meet.member(), " of ", meet.columns_size(), " follows member ",
+                 last->member(), " of ", last->columns_size());
+}
+
 Status CheckOperation(const v1::Program& program, int block_index, const v1::Operation& op,
                       Walk& walk, std::vector<bool>& written) {
   const v1::Block& block = program.blocks(block_index);
@@ -320,6 +335,7 @@ Status CheckOperation(const v1::Program& program, int block_index, const v1::Ope
   if (op.has_convolution() || op.has_recurrence()) {
     RETURN_IF_ERROR(CheckStateUse(op, block_index, walk));
   }
+  if (op.has_meet()) RETURN_IF_ERROR(CheckMeetingOrder(op.meet(), walk));
   walk.sampled = op.has_sample();
   return {};
 }
@@ -370,6 +386,7 @@ Status CheckBlock(const v1::Program& program, int index, Walk& walk) {
     place += Printable(op.name(), "operation", static_cast<std::size_t>(i));
     return status.WithContext(place);
   }
+  RETURN_IF_ERROR(CheckReadersOfMeetings(block).WithContext(path));
   return CheckOutputPorts(program, block, walk, written).WithContext(path);
 }
 

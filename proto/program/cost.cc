@@ -29,12 +29,17 @@ void AddExpertReads(const v1::Program& program, const v1::Moe& moe, BlockCost& c
   add(moe.down());
 }
 
-void AddReads(const v1::Program& program, const v1::Operation& op, BlockCost& cost) {
+void AddReads(const v1::Program& program, const v1::Block& block, const v1::Operation& op,
+              BlockCost& cost) {
   if (op.has_moe()) return AddExpertReads(program, op.moe(), cost);
   VisitWeights(op, [&](std::uint32_t index) {
     const v1::Weight& weight = program.weights(static_cast<int>(index));
-    cost.read_bytes[weight.encoding()] +=
-        op.has_embed() ? WeightRowBytes(weight) : WeightBytes(weight);
+    std::uint64_t bytes = WeightBytes(weight);
+    if (op.has_embed()) bytes = WeightRowBytes(weight);
+    if (op.has_linear() && index == op.linear().weight()) {
+      bytes = block.values(static_cast<int>(op.outputs(0))).width() * WeightRowBytes(weight);
+    }
+    cost.read_bytes[weight.encoding()] += bytes;
   });
 }
 
@@ -73,7 +78,7 @@ BlockCost CostOf(const v1::Program& program, const v1::Block& block) {
   std::set<std::uint32_t> weights;
   for (const v1::Operation& op : block.operations()) {
     VisitWeights(op, [&](std::uint32_t weight) { weights.insert(weight); });
-    AddReads(program, op, cost);
+    AddReads(program, block, op, cost);
     AddMultiplies(program, block, op, cost);
   }
   cost.weights.assign(weights.begin(), weights.end());

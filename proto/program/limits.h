@@ -28,6 +28,7 @@ constexpr std::uint64_t kMaxTotalBytes = std::uint64_t{1} << 48;   // of all wei
 constexpr std::uint64_t kMaxInlineBytes = 1U << 20;                // of Weight.data
 constexpr std::size_t kHashBytes = 32;
 constexpr int kMaxSegments = 8;
+constexpr std::uint32_t kMaxMembers = 64;    // that share blocks by slices
 constexpr std::uint32_t kMaxExperts = 4096;  // of one mixture
 constexpr std::uint32_t kMaxExpertsPerRow = 64;
 constexpr std::uint64_t kMaxTaps = 64;         // of a convolution along a sequence

@@ -174,6 +174,11 @@ class Printer {
       case v1::Operation::kMoe:
         text << MoeText(op.moe());
         break;
+      case v1::Operation::kMeet:
+        text << "meet(" << op.meet().number() << ", member " << op.meet().member() << " of "
+             << op.meet().columns_size()
+             << (op.meet().form() == v1::INPUT_FORM_A8_32 ? ", a8/32" : ", f32");
+        break;
       case v1::Operation::kSample:
         text << "sample(";
         if (op.sample().limit() != 0) text << "ids below " << op.sample().limit();

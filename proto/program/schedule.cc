@@ -122,15 +122,19 @@ class Builder {
     if (op.has_rope()) inputs.push_back(AnglesFor(b, i, placement.rows));
     if (op.has_attention()) PrepareAttention(op.attention(), b, i, inputs, placement);
     if (op.has_moe()) PrepareMoe(op.moe(), b, i, inputs);
+    if (op.has_meet()) PrepareMeet(op.meet(), b, i, inputs, placement);
     for (const std::uint32_t tensor : inputs) Read(tensor, placement);
     node.level = placement.level;
     for (const std::uint32_t tensor : inputs) Touch(tensor, node.level);
     for (const std::uint32_t value : op.outputs()) {
       const v1::Value& output = block.values(static_cast<int>(value));
-      node.tensor =
-          AddTensor(std::uint64_t{output.width()} * sizeof(float), output.rows(), output.width());
+      const bool quantized = op.has_meet() && op.meet().form() == v1::INPUT_FORM_A8_32;
+      const auto form = quantized ? v1::INPUT_FORM_A8_32 : v1::INPUT_FORM_F32;
+      node.tensor = AddTensor(FormRowBytes(form, output.width()), output.rows(), output.width());
+      if (quantized) schedule_.quantized[node.tensor] = node.tensor;
       schedule_.of_value[b][value] = node.tensor;
     }
+    if (op.has_meet()) meeting_level_ = node.level;
     const std::uint32_t index = AddNode(node, placement.row_wise);
     if (node.tensor != kNone) Write(node.tensor, index);
   }
@@ -143,6 +147,16 @@ class Builder {
     } else {
       inputs[0] = QuantizeOnce(inputs[0], b, i);
     }
+  }
+
+  // No meeting comes before one that is earlier in the program: a member that waits for an answer
+  // to the later one would not bring what the others need for the earlier.
+  void PrepareMeet(const v1::Meet& meet, std::uint32_t b, std::uint32_t i,
+                   std::vector<std::uint32_t>& inputs, Placement& placement) {
+    if (!inputs.empty() && meet.form() == v1::INPUT_FORM_A8_32) {
+      inputs[0] = QuantizeOnce(inputs[0], b, i);
+    }
+    placement.level = std::max(placement.level, meeting_level_);
   }
 
   // The quantized form of a tensor.
@@ -327,6 +341,7 @@ class Builder {
   std::map<std::uint32_t, std::uint32_t> inspected_;  // tensor -> level
   std::map<std::uint32_t, std::uint32_t> filled_;     // cache -> level
   std::map<AnglesKey, std::uint32_t> angles_;
+  std::uint32_t meeting_level_ = 0;  // of the last meeting
 };
 
 }  // namespace

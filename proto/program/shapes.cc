@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "proto/program/limits.h"
+#include "proto/program/meet.h"
 #include "proto/program/moe.h"
 #include "proto/program/sequence_shapes.h"
 #include "proto/program/shape_rules.h"
@@ -60,10 +61,11 @@ Status CheckLinear(const Site& site) {
     return Invalid("weight has the shape ", ShapeText(*weight), ", needs two dimensions");
   }
   RETURN_IF_ERROR(Width("the input", site.in(0), weight->shape(1)));
-  RETURN_IF_ERROR(Width("the output", site.out(0), weight->shape(0)));
-  if (linear.has_bias()) {
-    RETURN_IF_ERROR(Vector(site, "bias", linear.bias(), weight->shape(0)));
+  const std::uint32_t outputs = site.out(0).width();
+  if (outputs > weight->shape(0)) {
+    return Invalid("the output is ", outputs, " wide, the weight has ", weight->shape(0), " rows");
   }
+  if (linear.has_bias()) RETURN_IF_ERROR(Vector(site, "bias", linear.bias(), outputs));
   RETURN_IF_ERROR(InputFormFits(linear.input_form(), *weight));
   return Segments("segment_ends", linear.segment_ends(), *weight);
 }
@@ -377,6 +379,7 @@ constexpr OperationRow kOperations[] = {
     {v1::Operation::kResize, "resize", Refuse},
     {v1::Operation::kScan, "scan", Refuse},
     {v1::Operation::kRecurrence, "recurrence", CheckRecurrence},
+    {v1::Operation::kMeet, "meet", CheckMeet},
 };
 
 Status Refuse(const Site& site) {

@@ -19,6 +19,7 @@ void AddOperation(const v1::Program& program, const v1::Operation& op, Traits& t
   if (op.has_pool() || GathersSequence(op)) traits.whole_sequences = true;
   if (op.has_convolution() || op.has_recurrence()) traits.states = true;
   if (op.has_sample()) traits.draws = true;
+  if (op.has_meet()) traits.meets = true;
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ struct Traits {
   bool source = false;
   // It ends with ids. Otherwise it answers with the streams that leave it.
   bool draws = false;
+  // It is one member's slice of a program, and meets the others.
+  bool meets = false;
 };
 
 // Of a program or a part of one. Requires a checked program. Pure; any thread.
