@@ -1,6 +1,5 @@
-// Models with states, with an encoder, encoders alone, quantized checkpoints: the same bits in one
-// part or several, on any number of threads, with every instruction set, in a batch, and however a
-// prompt is cut.
+// Models of every shape: the same bits in one part or several, in slices, on any number of threads,
+// with every instruction set, in a batch, and however a prompt is cut.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,12 +7,15 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "model/model.h"
 #include "proto/program/memory.h"
 #include "proto/program/shard.h"
+#include "proto/program/slice.h"
 #include "proto/program/traits.h"
+#include "tests/model_golden/memory_group.h"
 #include "tests/model_golden/model_source.h"
 #include "worker/exec/executor.h"
 
@@ -30,6 +32,7 @@ constexpr std::size_t kSource = 37;
 // How a prompt is run.
 struct Way {
   std::uint32_t parts = 1;
+  std::vector<std::uint32_t> shares = {};  // of the members that share each part; none: one does
   int threads = 1;
   const char* isa = "";
   std::size_t chunk = 100;   // ids of a step
@@ -43,6 +46,7 @@ class EveryModel : public ::testing::TestWithParam<std::string> {
     auto model = model::Model::Open(path.string(), {});
     ASSERT_TRUE(model.ok()) << model.status().message();
     model_ = *std::move(model);
+    source_ = std::make_unique<ModelSource>(*model_);
     traits_ = program::TraitsOf(model_->program());
   }
 
@@ -56,25 +60,61 @@ class EveryModel : public ::testing::TestWithParam<std::string> {
     return limits;
   }
 
-  std::vector<std::unique_ptr<worker::Executor>> Executors(const Way& way) {
+  // The members that share a part.
+  struct Part {
+    std::unique_ptr<MemoryGroup> group;
+    std::vector<std::unique_ptr<worker::Executor>> members;
+  };
+
+  std::vector<Part> Executors(const Way& way) {
     const auto blocks = static_cast<std::uint32_t>(model_->program().blocks_size());
-    std::vector<std::unique_ptr<worker::Executor>> parts;
-    ModelSource source(*model_);
+    std::vector<Part> parts;
     for (std::uint32_t i = 0; i < way.parts; ++i) {
       const std::uint32_t first = blocks * i / way.parts;
       const std::uint32_t end = blocks * (i + 1) / way.parts;
       const v1::Program shard = program::ExtractShard(model_->program(), first, end - first);
-      worker::ExecutorOptions options;
-      options.threads = way.threads;
-      options.isa = way.isa;
-      auto executor = worker::Executor::Create(shard, Limits(), options, source);
-      EXPECT_TRUE(executor.ok()) << executor.status().message();
-      const program::MemoryNeed need = program::Memory(shard, Limits());
-      EXPECT_EQ((*executor)->MemoryUse().cache_bytes(), need.cache_bytes);
-      EXPECT_EQ((*executor)->MemoryUse().buffer_bytes(), need.buffer_bytes);
-      parts.push_back(*std::move(executor));
+      Part& part = parts.emplace_back();
+      const auto members = static_cast<std::uint32_t>(way.shares.size());
+      if (members == 0) {
+        part.members.push_back(MakeExecutor(way, shard, nullptr));
+        continue;
+      }
+      part.group = std::make_unique<MemoryGroup>(members);
+      for (std::uint32_t m = 0; m < members; ++m) {
+        part.members.push_back(
+            MakeExecutor(way, SliceOf(shard, way.shares, m), part.group->member(m)));
+      }
     }
     return parts;
+  }
+
+  std::unique_ptr<worker::Executor> MakeExecutor(const Way& way, const v1::Program& shard,
+                                                 worker::Peers* peers) {
+    worker::ExecutorOptions options;
+    options.threads = way.threads;
+    options.isa = way.isa;
+    options.peers = peers;
+    auto executor = worker::Executor::Create(shard, Limits(), options, *source_);
+    EXPECT_TRUE(executor.ok()) << executor.status().message();
+    const program::MemoryNeed need = program::Memory(shard, Limits());
+    EXPECT_EQ((*executor)->MemoryUse().cache_bytes(), need.cache_bytes);
+    EXPECT_EQ((*executor)->MemoryUse().buffer_bytes(), need.buffer_bytes);
+    return *std::move(executor);
+  }
+
+  v1::Program SliceOf(const v1::Program& shard, const std::vector<std::uint32_t>& shares,
+                      std::uint32_t member) {
+    program::SliceOptions options;
+    options.shares = shares;
+    options.smallest_product = 1;
+    auto slice = program::MakeSlice(
+        shard, options, member,
+        [this](const v1::Weight& weight, std::uint64_t first, std::uint64_t count) {
+          return source_->AddRows(weight, first, count);
+        });
+    EXPECT_TRUE(slice.ok()) << slice.status().message();
+    EXPECT_TRUE(program::TraitsOf(*slice).meets);
+    return *std::move(slice);
   }
 
   std::uint32_t Id(std::uint32_t slot, std::size_t i) const {
@@ -102,16 +142,35 @@ class EveryModel : public ::testing::TestWithParam<std::string> {
     for (std::size_t i = 0; i < kSource - slot; ++i) span.add_source_ids(Id(slot + 4, i));
   }
 
-  static Status RunStep(std::vector<std::unique_ptr<worker::Executor>>& parts, const v1::Step& step,
-                        worker::StepOutput& out) {
+  static Status RunStep(std::vector<Part>& parts, const v1::Step& step, worker::StepOutput& out) {
     std::vector<std::string> crossing;
-    for (const auto& part : parts) {
+    for (Part& part : parts) {
       std::vector<std::span<const std::byte>> inputs;
       for (const std::string& bytes : crossing) inputs.push_back(std::as_bytes(std::span(bytes)));
-      RETURN_IF_ERROR(part->Run(step, inputs, out));
+      RETURN_IF_ERROR(RunPart(part, step, inputs, out));
       crossing = out.activations;
     }
     return {};
+  }
+
+  // Each member in a thread of its own; what member 0 leaves, and what the others leave is the
+  // same.
+  static Status RunPart(Part& part, const v1::Step& step,
+                        const std::vector<std::span<const std::byte>>& inputs,
+                        worker::StepOutput& out) {
+    std::vector<std::thread> threads;
+    std::vector<worker::StepOutput> outputs(part.members.size());
+    std::vector<Status> ended(part.members.size());
+    for (std::size_t m = 0; m < part.members.size(); ++m) {
+      threads.emplace_back([&, m] { ended[m] = part.members[m]->Run(step, inputs, outputs[m]); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (std::size_t m = 0; m < part.members.size(); ++m) {
+      EXPECT_EQ(ended[m].code(), ended[0].code()) << ended[m].message();
+      EXPECT_TRUE(outputs[m].activations == outputs[0].activations) << "member " << m;
+    }
+    out = std::move(outputs[0]);
+    return ended[0];
   }
 
   // Everything that the model says of the prompt of slot 1.
@@ -121,6 +180,7 @@ class EveryModel : public ::testing::TestWithParam<std::string> {
     const std::size_t chunk = traits_.whole_sequences ? kIds : way.chunk;
     for (std::size_t first = 0; first < kIds; first += chunk) {
       v1::Step step;
+      step.set_number(first + 1);
       const std::size_t last = std::min(first + chunk, kIds);
       // The others come before and behind, and have other lengths.
       const auto add_other = [&](std::uint32_t slot, std::size_t length) {
@@ -161,6 +221,7 @@ class EveryModel : public ::testing::TestWithParam<std::string> {
   }
 
   std::unique_ptr<model::Model> model_;
+  std::unique_ptr<ModelSource> source_;
   program::Traits traits_;
 };
 
@@ -176,11 +237,15 @@ TEST_P(EveryModel, GivesTheSameBitsEveryWay) {
       {.parts = 2},
       {.parts = 3, .threads = 2, .chunk = 4, .others = 2},
       {.parts = static_cast<std::uint32_t>(model_->program().blocks_size())},
+      {.shares = {1, 1}},
+      {.shares = {3, 1, 2}, .threads = 2, .chunk = 5, .others = 2},
+      {.shares = {0, 1, 1, 1, 2}},
+      {.parts = 2, .shares = {2, 3}, .chunk = 9},
   };
   for (const Way& way : ways) {
     EXPECT_TRUE(Everything(way) == expected)
-        << way.parts << " parts, " << way.threads << " threads, chunks of " << way.chunk << ", "
-        << way.others << " others";
+        << way.parts << " parts, " << way.shares.size() << " members, " << way.threads
+        << " threads, chunks of " << way.chunk << ", " << way.others << " others";
   }
 }
 
@@ -202,7 +267,10 @@ TEST_P(EveryModel, RefusesToGoBackWhereItCannot) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, EveryModel,
-                         ::testing::Values("bert", "modernbert", "mamba2", "lfm2", "t5",
+                         ::testing::Values("bert", "modernbert", "mamba2", "lfm2", "t5", "gpt2",
+                                           "bloom_6_heads", "falcon_7b_style", "gpt_neox", "phi3",
+                                           "qwen3", "gguf_gemma3_q4_0", "gguf_llama_q4_k_m",
+                                           "mixtral", "gguf_olmoe_q8_0", "deepseek_v3", "gpt_oss",
                                            "exl2_llama_mixed", "bnb_nf4_double_llama"),
                          [](const auto& test) { return test.param; });
 

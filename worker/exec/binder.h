@@ -11,6 +11,7 @@
 #include "proto/program/memory.h"
 #include "proto/program/plan_buffers.h"
 #include "proto/program/schedule.h"
+#include "worker/exec/peers.h"
 #include "worker/exec/task.h"
 #include "worker/exec/weights.h"
 
@@ -33,6 +34,7 @@ struct Binder {
   std::size_t thread_scratch_bytes;  // of one thread
   std::byte* samplers;
   std::size_t sampler_count;
+  Peers* peers;                     // nullptr: the program has no meetings
   std::set<std::string>& variants;  // the names of what has been chosen
 
   const v1::Operation& OperationOf(const program::Node& node) const {

@@ -5,6 +5,7 @@
 
 #include "worker/exec/expert_tasks.h"
 #include "worker/exec/matrix_tasks.h"
+#include "worker/exec/meet_task.h"
 #include "worker/exec/row_operations.h"
 #include "worker/exec/sampler.h"
 #include "worker/exec/sequence_tasks.h"
@@ -26,6 +27,8 @@ class LevelCompiler {
     for (auto& [rows, operations] : row_operations_) {
       AddTask(std::make_unique<RowsTask>(rows, std::move(operations)));
     }
+    // Last: what else the level has is done before anybody waits.
+    if (!meetings_.empty()) AddTask(BindMeetings(binder_, meetings_));
     return std::move(level_);
   }
 
@@ -41,6 +44,7 @@ class LevelCompiler {
       if (op.has_pool()) return AddTask(BindPool(binder_, node));
       if (op.has_convolution()) return AddTask(BindConvolution(binder_, node));
       if (op.has_recurrence()) return AddTask(BindRecurrence(binder_, node));
+      if (op.has_meet()) return meetings_.push_back(node);
     }
     if (IsOfExperts(node)) return AddTask(BindExperts(binder_, index));
     row_operations_[RowsOf(node)].push_back(BindRowOperation(binder_, index));
@@ -88,6 +92,7 @@ class LevelCompiler {
   std::uint32_t last_;
   Level level_;
   std::map<v1::RowKind, std::vector<std::unique_ptr<RowOperation>>> row_operations_;
+  std::vector<Node> meetings_;
 };
 
 }  // namespace

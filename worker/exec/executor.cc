@@ -15,6 +15,7 @@
 #include "proto/program/memory.h"
 #include "proto/program/plan_buffers.h"
 #include "proto/program/schedule.h"
+#include "proto/program/traits.h"
 #include "proto/program/weights.h"
 #include "worker/exec/compile.h"
 #include "worker/exec/region.h"
@@ -70,7 +71,7 @@ class StepWork final : public Team::Work {
   // Runs the levels that are too small to be shared; the items of the first that is not. The end
   // of the program, or of a step that fails, is 0.
   std::uint64_t Next() override {
-    for (; next_ < levels_.size() && !context_.fault->any(); ++next_) {
+    for (; next_ < levels_.size() && !Ended(); ++next_) {
       current_ = &levels_[next_];
       std::uint64_t items = 0;
       bool small = true;
@@ -101,6 +102,8 @@ class StepWork final : public Team::Work {
   }
 
  private:
+  bool Ended() const { return context_.fault->any() || !context_.interruption->ok(); }
+
   const std::vector<Level>& levels_;
   const StepContext& context_;
   std::size_t next_ = 0;
@@ -109,12 +112,18 @@ class StepWork final : public Team::Work {
 
 class ProgramExecutor final : public Executor {
  public:
-  ProgramExecutor(const v1::Program& shard, const v1::Limits& limits, int threads)
-      : program_(shard), limits_(limits), team_(threads) {}
+  ProgramExecutor(const v1::Program& shard, const v1::Limits& limits, int threads, Peers* peers)
+      : program_(shard), limits_(limits), team_(threads), peers_(peers) {}
 
   Status Load(const ExecutorOptions& options, WeightSource& source);
   Status Run(const v1::Step& step, std::span<const std::span<const std::byte>> inputs,
-             StepOutput& out) override;
+             StepOutput& out) override {
+    if (peers_ != nullptr) peers_->Begin(step.number());
+    Status status = RunStep(step, inputs, out);
+    if (!status.ok()) out.outputs.clear();
+    if (!status.ok() && peers_ != nullptr) peers_->Fail(status);
+    return status;
+  }
   v1::MemoryUse MemoryUse() const override { return memory_; }
   std::uint32_t PagesInUse() const override { return sequences_->pages_in_use(); }
   std::vector<std::string> Variants() const override {
@@ -122,6 +131,8 @@ class ProgramExecutor final : public Executor {
   }
 
  private:
+  Status RunStep(const v1::Step& step, std::span<const std::span<const std::byte>> inputs,
+                 StepOutput& out);
   Status CheckFrequencies() const;
   Status CheckBuckets() const;
   Status CheckColumns() const;
@@ -138,6 +149,7 @@ class ProgramExecutor final : public Executor {
   const v1::Limits limits_;
   program::Schedule schedule_;
   Team team_;
+  Peers* const peers_;
   LoadedWeights weights_;
   Region cache_;
   Region buffers_;
@@ -185,6 +197,7 @@ Status ProgramExecutor::Load(const ExecutorOptions& options, WeightSource& sourc
                       program::ThreadScratchBytes(program_, limits_),
                       buffers_.data() + at_.samplers,
                       program::SamplerCount(program_, limits_),
+                      peers_,
                       variants_};
   levels_ = Compile(binder);
   BindCrossings(binder);
@@ -314,8 +327,9 @@ void ProgramExecutor::TakeInputs(std::span<const std::span<const std::byte>> inp
   }
 }
 
-Status ProgramExecutor::Run(const v1::Step& step,
-                            std::span<const std::span<const std::byte>> inputs, StepOutput& out) {
+Status ProgramExecutor::RunStep(const v1::Step& step,
+                                std::span<const std::span<const std::byte>> inputs,
+                                StepOutput& out) {
   out = StepOutput();
   RETURN_IF_ERROR(sequences_->Close(step));
   // Of a step that failed further up only the closed sequences are left.
@@ -337,9 +351,12 @@ Status ProgramExecutor::Run(const v1::Step& step,
   context.results = out.outputs;
   TakeInputs(inputs);
   fault_.Clear();
+  Status interruption;
+  context.interruption = &interruption;
   StepWork work(levels_, context);
   team_.Run(work);
   if (fault_.any()) return FaultStatus(out);
+  RETURN_IF_ERROR(interruption);
   sequences_->Commit();
   GiveOutputs(context, out);
   return {};
@@ -353,7 +370,6 @@ Status ProgramExecutor::FaultStatus(StepOutput& out) const {
   const v1::RowKind rows =
       op.has_sample() ? v1::ROW_KIND_OUTPUT : schedule_.tensors[node.source].rows;
   const Row row = RowOfFault(rows);
-  out.outputs.clear();
   out.failed_sequence = row.sequence;
   return Invalid(program::Printable(block.name(), "block", node.block), "/",
                  program::Printable(op.name(), "operation", node.operation),
@@ -396,7 +412,11 @@ Result<std::unique_ptr<Executor>> Executor::Create(const v1::Program& shard,
   RETURN_IF_ERROR(program::CheckProgram(shard));
   RETURN_IF_ERROR(program::CheckLimits(limits));
   RETURN_IF_ERROR(CheckMemory(program::Memory(shard, limits), options.memory_limit));
-  auto executor = std::make_unique<ProgramExecutor>(shard, limits, ChooseThreads(options.threads));
+  if (options.peers == nullptr && program::TraitsOf(shard).meets) {
+    return Invalid("the program is a slice, and there are no other members");
+  }
+  auto executor = std::make_unique<ProgramExecutor>(shard, limits, ChooseThreads(options.threads),
+                                                    options.peers);
   RETURN_IF_ERROR(executor->Load(options, source));
   return std::unique_ptr<Executor>(std::move(executor));
 }

@@ -11,6 +11,7 @@
 #include "bramble/v1/program.pb.h"
 #include "bramble/v1/run.pb.h"
 #include "common/status.h"
+#include "worker/exec/peers.h"
 #include "worker/exec/weight_source.h"
 
 namespace bramble::worker {
@@ -22,6 +23,8 @@ struct ExecutorOptions {
   std::string isa;
   // Bytes that weights, caches and buffers may take together; 0: no limit.
   std::uint64_t memory_limit = 0;
+  // The other members, if the program is a slice; they outlive the executor.
+  Peers* peers = nullptr;
 };
 
 // What a step leaves behind.
@@ -58,7 +61,8 @@ class Executor {
   // `step.closed` is obeyed first, whatever follows. InvalidArgument with the field's path ("span
   // 2: pages[0] is 99, ...") if the step does not agree with the limits or with what is known of
   // its sequences: then nothing else has happened. InvalidArgument with the operation's path and
-  // "not finite": the step ended there, `out.failed_sequence` says whose row it was. After a
+  // "not finite": the step ended there, `out.failed_sequence` says whose row it was. As another
+  // member says, or as Peers does, if the group could not go on. After a
   // failure each sequence of the step is known up to its span's position only; a later step may
   // start there again. A span may also go back to an earlier position: what was behind it is
   // forgotten.

@@ -29,7 +29,8 @@ class LinearTask final : public Task {
     output_ = binder.Output(node);
     rows_ = binder.schedule.tensors[node.tensor].rows;
     bias_ = binder.Numbers(op.linear().has_bias(), op.linear().bias());
-    panels_ = kernels::Panels(weight_.shape);
+    // Of a weight that is also a table the first rows may be asked for alone.
+    panels_ = (output_.width + kernels::kPanelRows - 1) / kernels::kPanelRows;
     piece_ = std::max<std::size_t>(kInputBytes / input_.stride, 16);
     binder.variants.insert(weight_.kernel->name);
   }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "bramble/v1/run.pb.h"
+#include "common/status.h"
 #include "worker/exec/sequences.h"
 
 namespace bramble::worker {
@@ -44,6 +45,8 @@ struct StepContext {
   int threads = 1;  // of the team
   FirstFault* fault = nullptr;
   std::span<v1::OutputResult> results;  // of the sample, one for each output
+  // Not ok once another member has ended the step. Written by one task, read between levels.
+  Status* interruption = nullptr;
 };
 
 }  // namespace bramble::worker

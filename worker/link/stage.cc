@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "worker/link/group.h"
 
 namespace bramble::worker {
 namespace {
@@ -31,7 +32,9 @@ void Fail(Work& work, const Status& why, std::optional<std::uint32_t> sequence) 
 }
 
 Stage::Stage(StageOptions options, ComputeThread* thread, Compute compute)
-    : options_(std::move(options)), thread_(thread), compute_(std::move(compute)) {}
+    : options_(std::move(options)), thread_(thread), compute_(std::move(compute)) {
+  if (options_.group != nullptr) links_.push_back(options_.group);
+}
 
 Status Stage::Claim() {
   const MutexLock lock(mu_);
@@ -127,6 +130,8 @@ void Stage::RunDue() {
     const std::uint64_t number = work.message.step().number();
     const Clock::time_point start = Clock::now();
     compute_(work);
+    // What was cut short by the end is no failure of the step's own.
+    if (ended()) continue;
     v1::StageTime& time = *work.message.add_stages();
     time.set_wait_us(Microseconds(start - work.arrived));
     time.set_compute_us(Microseconds(Clock::now() - start));

@@ -17,6 +17,8 @@
 
 namespace bramble::worker {
 
+class Group;
+
 // A step on its way through this worker.
 struct Work {
   // As it came, and as it leaves for the next stage: the step, the values that cross, the stages'
@@ -67,6 +69,8 @@ struct StageOptions {
   bool last = false;
   std::string previous = {};  // node id; not of the first
   v1::Peer next = {};         // not of the last
+  // The workers that run the stage together; none: this one alone does.
+  std::shared_ptr<Group> group = {};
   // Steps that may wait here to be computed.
   std::uint32_t window = 4;
 };

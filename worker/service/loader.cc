@@ -8,6 +8,8 @@
 #include "common/net.h"
 #include "proto/program/check.h"
 #include "proto/program/memory.h"
+#include "proto/program/traits.h"
+#include "worker/link/group.h"
 #include "worker/metrics.h"
 
 namespace bramble::worker {
@@ -19,6 +21,54 @@ std::string Size(std::uint64_t bytes) {
   std::snprintf(text, sizeof(text), "%.1f MiB (%llu bytes)",
                 static_cast<double>(bytes) / (1024 * 1024), static_cast<unsigned long long>(bytes));
   return text;
+}
+
+// The stages before and after; of a group only the first member has them.
+Status CheckNeighbours(const v1::LoadRequest& request) {
+  if (request.member() > 0) {
+    if (!request.first() && !request.last() && request.previous().empty() && !request.has_next()) {
+      return {};
+    }
+    return Invalid("first, last, previous and next are the first member's");
+  }
+  if (request.first() != request.previous().empty()) {
+    return Invalid("previous: exactly the first stage has none");
+  }
+  if (!request.first()) RETURN_IF_ERROR(CheckNodeId(request.previous()).WithContext("previous"));
+  if (request.last() == request.has_next()) return Invalid("next: exactly the last stage has none");
+  if (request.last()) return {};
+  RETURN_IF_ERROR(CheckNodeId(request.next().node_id()).WithContext("next.node_id"));
+  return ParseHostPort(request.next().address(), "next.address").status();
+}
+
+Status CheckMembers(const v1::LoadRequest& request) {
+  if (request.members().empty()) {
+    if (program::TraitsOf(request.program()).meets) {
+      return Invalid("members: the program is a slice, and there are none");
+    }
+    return request.member() == 0 ? Status() : Invalid("member: there are no members");
+  }
+  if (request.member() >= static_cast<std::uint32_t>(request.members_size())) {
+    return Invalid("member is ", request.member(), " of ", request.members_size());
+  }
+  for (const v1::Peer& member : request.members()) {
+    RETURN_IF_ERROR(CheckNodeId(member.node_id()).WithContext("members.node_id"));
+    RETURN_IF_ERROR(ParseHostPort(member.address(), "members.address").status());
+  }
+  // Every meeting of a checked program names the same member and as many.
+  for (const v1::Block& block : request.program().blocks()) {
+    for (const v1::Operation& op : block.operations()) {
+      if (!op.has_meet()) continue;
+      if (op.meet().member() == request.member() &&
+          op.meet().columns_size() == request.members_size()) {
+        return {};
+      }
+      return Invalid("members: the program is of member ", op.meet().member(), " of ",
+                     op.meet().columns_size(), ", the request of member ", request.member(), " of ",
+                     request.members_size());
+    }
+  }
+  return Invalid("members: the program is no slice");
 }
 
 }  // namespace
@@ -36,19 +86,11 @@ Status CheckMemory(const v1::Program& program, const v1::Limits& limits, std::ui
 
 Status CheckLoadRequest(const v1::LoadRequest& request) {
   if (request.epoch() == 0) return Invalid("epoch is missing");
-  if (request.first() != request.previous().empty()) {
-    return Invalid("previous: exactly the first stage has none");
-  }
-  if (!request.first()) RETURN_IF_ERROR(CheckNodeId(request.previous()).WithContext("previous"));
-  if (request.last() == request.has_next()) return Invalid("next: exactly the last stage has none");
-  if (!request.last()) {
-    RETURN_IF_ERROR(CheckNodeId(request.next().node_id()).WithContext("next.node_id"));
-    RETURN_IF_ERROR(ParseHostPort(request.next().address(), "next.address").status());
-  }
+  RETURN_IF_ERROR(CheckNeighbours(request));
   RETURN_IF_ERROR(program::CheckLimits(request.limits()));
-  return program::CheckProgram(request.program());
+  RETURN_IF_ERROR(program::CheckProgram(request.program()));
+  return CheckMembers(request);
 }
-
 Loader::Loader(ShardOptions options, WeightStore* store, WeightFetcher fetcher,
                ComputeThread* compute, StageSlot* slot)
     : options_(std::move(options)),
@@ -124,15 +166,22 @@ Result<v1::LoadResponse> Loader::Load(const Job& job) {
 }
 
 Result<v1::LoadResponse> Loader::Build(const v1::LoadRequest& request) {
+  std::shared_ptr<Group> group;
+  if (request.members_size() > 0) {
+    group = std::make_shared<Group>(
+        request.epoch(), std::vector<v1::Peer>(request.members().begin(), request.members().end()),
+        request.member());
+  }
   Result<Shard> shard = Internal("nothing was built");
   // The old stage's memory was given back by a job posted before this one.
-  compute_->Run([&] { shard = BuildShard(request, options_, store_); });
+  compute_->Run([&] { shard = BuildShard(request, group, options_, store_); });
   if (!shard.ok()) return shard.status();
   const auto stage = std::make_shared<Stage>(StageOptions{.epoch = request.epoch(),
                                                           .first = request.first(),
                                                           .last = request.last(),
                                                           .previous = request.previous(),
-                                                          .next = request.next()},
+                                                          .next = request.next(),
+                                                          .group = group},
                                              compute_, std::move(shard->compute));
   if (options_.metrics != nullptr)
     options_.metrics->Loaded(request.epoch(), shard->memory, request.limits().pages());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "bramble/v1/run.grpc.pb.h"
@@ -16,7 +17,7 @@ namespace bramble::worker {
 // gRPC's threads; nothing here waits. The pointers outlive the server that it is registered with.
 class Service : public v1::WorkerService::CallbackService {
  public:
-  // `credentials` present this worker's certificate to the next stage.
+  // `credentials` present this worker's certificate to other workers.
   Service(Loader* loader, StageSlot* slot, std::shared_ptr<grpc::ChannelCredentials> credentials)
       : loader_(loader), slot_(slot), credentials_(std::move(credentials)) {}
 
@@ -26,8 +27,15 @@ class Service : public v1::WorkerService::CallbackService {
       grpc::CallbackServerContext* context) override;
   grpc::ServerBidiReactor<v1::ForwardRequest, v1::ForwardResponse>* Forward(
       grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<v1::MeetRequest, v1::MeetResponse>* Meet(
+      grpc::CallbackServerContext* context) override;
 
  private:
+  // Opens the stage's own streams, to the next stage and to the other members of its group. Each
+  // calls `opened` once.
+  void DialNext(const std::shared_ptr<Stage>& stage, const std::function<void()>& opened);
+  void DialMembers(const std::shared_ptr<Stage>& stage, const std::function<void()>& opened);
+
   Loader* const loader_;
   StageSlot* const slot_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;

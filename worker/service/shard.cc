@@ -103,18 +103,20 @@ void CountStep(Executor& executor, Work& work, WorkerMetrics& metrics) {
 
 }  // namespace
 
-Result<Shard> BuildShard(const v1::LoadRequest& request, const ShardOptions& options,
-                         WeightStore* store) {
+Result<Shard> BuildShard(const v1::LoadRequest& request, const std::shared_ptr<Group>& group,
+                         const ShardOptions& options, WeightStore* store) {
   StoredWeights weights(store);
   ASSIGN_OR_RETURN(auto made, Executor::Create(request.program(), request.limits(),
                                                {.threads = options.threads,
                                                 .isa = options.isa,
-                                                .memory_limit = options.memory_limit},
+                                                .memory_limit = options.memory_limit,
+                                                .peers = group.get()},
                                                weights));
   // Shared, because a function object is copied.
   const std::shared_ptr<Executor> executor = std::move(made);
   Shard shard;
-  shard.compute = [executor, metrics = options.metrics](Work& work) {
+  shard.compute = [executor, group, metrics = options.metrics](Work& work) {
+    if (group != nullptr && group->leads()) group->PassOn(work.message);
     metrics == nullptr ? RunStep(*executor, work) : CountStep(*executor, work, *metrics);
   };
   shard.memory = executor->MemoryUse();

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "bramble/v1/run.pb.h"
 #include "common/status.h"
+#include "worker/link/group.h"
 #include "worker/link/stage.h"
 #include "worker/store/weight_store.h"
 
@@ -29,8 +31,8 @@ struct Shard {
 };
 
 // Builds the executor of a checked request whose weights are in the store. On the compute thread.
-// `store` is used only during the call.
-Result<Shard> BuildShard(const v1::LoadRequest& request, const ShardOptions& options,
-                         WeightStore* store);
+// `group`: of a slice, else nullptr. `store` is used only during the call.
+Result<Shard> BuildShard(const v1::LoadRequest& request, const std::shared_ptr<Group>& group,
+                         const ShardOptions& options, WeightStore* store);
 
 }  // namespace bramble::worker

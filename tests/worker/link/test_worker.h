@@ -88,7 +88,7 @@ class TestWorker {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// A Run or Forward stream as a test drives it, with gRPC's blocking API: `Open(stub, context)`
+// A stream as a test drives it, with gRPC's blocking API: `Open(stub, context)`
 // makes the call.
 template <typename Request, typename Response>
 struct TestCall {
@@ -119,6 +119,14 @@ struct TestForward : TestCall<v1::ForwardRequest, v1::ForwardResponse> {
               const std::shared_ptr<grpc::ChannelCredentials>& credentials, std::uint64_t epoch)
       : TestCall(worker, credentials, epoch) {
     stream = stub->Forward(&context);
+  }
+};
+
+struct TestMeet : TestCall<v1::MeetRequest, v1::MeetResponse> {
+  TestMeet(const TestWorker& worker, const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+           std::uint64_t epoch)
+      : TestCall(worker, credentials, epoch) {
+    stream = stub->Meet(&context);
   }
 };
 

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "proto/program/memory.h"
+#include "proto/program/slice.h"
 #include "tests/proto/small_program.h"
 
 namespace bramble::worker {
@@ -57,6 +58,60 @@ TEST(CheckLoadRequest, RefusesARequestThatDoesNotHoldTogether) {
   EXPECT_TRUE(CheckLoadRequest(GoodRequest()).ok());
   for (const BadRequest& c : cases) {
     v1::LoadRequest request = GoodRequest();
+    c.spoil(request);
+    const Status status = CheckLoadRequest(request);
+    ASSERT_FALSE(status.ok()) << c.says;
+    EXPECT_THAT(status.message(), HasSubstr(c.says));
+  }
+}
+
+v1::LoadRequest GoodSlice(std::uint32_t member) {
+  v1::LoadRequest request = GoodRequest();
+  program::SliceOptions options;
+  options.shares = {1, 1};
+  options.smallest_product = 1;
+  *request.mutable_program() =
+      *program::MakeSlice(request.program(), options, member,
+                          [](const v1::Weight& weight, std::uint64_t,
+                             std::uint64_t) -> Result<std::string> { return weight.sha256(); });
+  for (const char* name : {"pi-1", "pi-2"}) {
+    v1::Peer& peer = *request.add_members();
+    peer.set_node_id(name);
+    peer.set_address("10.0.0.1:8477");
+  }
+  request.set_member(member);
+  request.set_first(member == 0);
+  request.set_last(member == 0);
+  return request;
+}
+
+TEST(CheckLoadRequest, RefusesASliceThatDoesNotHoldTogether) {
+  const BadRequest cases[] = {
+      {"member is 2 of 2",
+       [](auto& r) {
+         r = GoodSlice(1);
+         r.set_member(2);
+       }},
+      {"of member 1 of 2, the request of member 0 of 2",
+       [](auto& r) {
+         r = GoodSlice(1);
+         r.set_member(0);
+         r.set_first(true);
+         r.set_last(true);
+       }},
+      {"the first member's", [](auto& r) { r.set_member(1); }},
+      {"members.node_id", [](auto& r) { r.mutable_members(1)->set_node_id("../pi"); }},
+      {"members.address", [](auto& r) { r.mutable_members(1)->clear_address(); }},
+      {"the program is a slice", [](auto& r) { r.clear_members(); }},
+      {"the program is no slice", [](auto& r) { *r.mutable_program() = GoodRequest().program(); }},
+      {"the request of member 0 of 3", [](auto& r) { *r.add_members() = r.members(0); }},
+  };
+  for (const std::uint32_t member : {0U, 1U}) {
+    const Status good = CheckLoadRequest(GoodSlice(member));
+    EXPECT_TRUE(good.ok()) << good.message();
+  }
+  for (const BadRequest& c : cases) {
+    v1::LoadRequest request = GoodSlice(0);
     c.spoil(request);
     const Status status = CheckLoadRequest(request);
     ASSERT_FALSE(status.ok()) << c.says;
