@@ -36,6 +36,8 @@ Result<LocalClusterOptions> LocalClusterFrom(const Settings& settings) {
   options.context = static_cast<std::uint32_t>(settings.Integer("context"));
   if (settings.Has("memory")) options.memory_bytes = settings.Size("memory");
   if (settings.Text("activations") == "f32") options.compile = model::TrueMode();
+  ASSIGN_OR_RETURN(options.objective, coordinator::ParseObjective(settings.Text("optimize")));
+  ASSIGN_OR_RETURN(options.sharding, coordinator::ParseSharding(settings.Text("sharding")));
   return options;
 }
 
@@ -60,6 +62,8 @@ Result<std::unique_ptr<LocalCluster>> LocalCluster::Start(
   engine.state_dir = JoinPath(cluster->folder_.path(), "coordinator");
   engine.model = cluster->model_;
   engine.wait_workers = options.workers;
+  engine.objective = options.objective;
+  engine.sharding = options.sharding;
   engine.limits.context = options.context;
   engine.limits.max_outputs = options.max_outputs;
   ASSIGN_OR_RETURN(cluster->engine_, coordinator::Engine::Start(std::move(engine)));

@@ -18,6 +18,8 @@ namespace bramble::cli {
 struct LocalClusterOptions {
   std::string model_path;
   model::CompileOptions compile;
+  coordinator::Objective objective = coordinator::Objective::kThroughput;
+  coordinator::Sharding sharding = coordinator::Sharding::kAuto;
   std::uint32_t workers = 1;
   std::uint32_t threads = 0;       // of each worker; 0: all cores
   std::uint64_t memory_bytes = 0;  // that each worker may use; 0: as much as the machine has
@@ -26,8 +28,8 @@ struct LocalClusterOptions {
 };
 
 // Settings that every verb with a local cluster has: model, workers, threads, memory, context,
-// activations. InvalidArgument names what does not fit together; the model is looked up in the
-// store.
+// activations, optimize, sharding. InvalidArgument names what does not fit together; the model is
+// looked up in the store.
 Result<LocalClusterOptions> LocalClusterFrom(const Settings& settings);
 
 // A whole cluster for the life of one command: an engine in this process and worker processes

@@ -33,15 +33,21 @@ std::string Expected(const Json& stage) {
   return seconds > 0 ? HumanSeconds(seconds) + " a token" : "-";
 }
 
+// "7", or "14 shared" by slices.
+std::string BlocksOf(const Json& stage) {
+  const std::string blocks = std::to_string(stage.value("blocks", 0));
+  return stage.value("members", 1) > 1 ? blocks + " shared" : blocks;
+}
+
 void PrintPlan(const Json& plan) {
   Table table({"NODE", "BLOCKS", "FIRST", "LAST", "WEIGHTS", "CACHE", "BUFFERS", "NEEDS", "LIMIT",
                "EXPECTED"});
   for (const Json& stage : plan["stages"]) {
-    table.AddRow({stage.value("node", ""), std::to_string(stage.value("blocks", 0)),
-                  stage.value("first_name", ""), stage.value("last_name", ""),
-                  BytesOf(stage, "weight_bytes"), BytesOf(stage, "cache_bytes"),
-                  BytesOf(stage, "buffer_bytes"), BytesOf(stage, "needed_bytes"),
-                  BytesOf(stage, "memory_limit_bytes"), Expected(stage)});
+    table.AddRow({stage.value("node", ""), BlocksOf(stage), stage.value("first_name", ""),
+                  stage.value("last_name", ""), BytesOf(stage, "weight_bytes"),
+                  BytesOf(stage, "cache_bytes"), BytesOf(stage, "buffer_bytes"),
+                  BytesOf(stage, "needed_bytes"), BytesOf(stage, "memory_limit_bytes"),
+                  Expected(stage)});
   }
   std::fputs(table.Text().c_str(), stdout);
   for (const Json& reason : plan.value("reasons", Json::array())) {
@@ -95,6 +101,7 @@ Result<coordinator::Plan> PlanModel(const Settings& settings) {
   ASSIGN_OR_RETURN(const std::string path,
                    ModelStore(ModelStore::DefaultFolder()).Locate(settings.Text("model")));
   ASSIGN_OR_RETURN(const auto objective, coordinator::ParseObjective(settings.Text("optimize")));
+  ASSIGN_OR_RETURN(const auto sharding, coordinator::ParseSharding(settings.Text("sharding")));
   ASSIGN_OR_RETURN(const auto model, model::Model::Open(path, {}));
   std::vector<coordinator::Device> devices;
   if (settings.Has("memory")) {
@@ -104,7 +111,7 @@ Result<coordinator::Plan> PlanModel(const Settings& settings) {
   }
   coordinator::PlanLimits limits;
   limits.context = static_cast<std::uint32_t>(settings.Integer("context"));
-  return coordinator::PlanProgram(model->program(), std::move(devices), limits, objective);
+  return coordinator::PlanProgram(model->program(), devices, limits, objective, sharding);
 }
 
 }  // namespace

@@ -92,7 +92,9 @@ class LocalService {
         "--http=" + settings_.Text("http"),
         "--wait-workers=" + std::to_string(settings_.Integer("workers")),
         "--context=" + std::to_string(settings_.Integer("context")),
-        "--activations=" + settings_.Text("activations")};
+        "--activations=" + settings_.Text("activations"),
+        "--optimize=" + settings_.Text("optimize"),
+        "--sharding=" + settings_.Text("sharding")};
     if (settings_.Has("api-key-file"))
       arguments.push_back("--api-key-file=" + settings_.Text("api-key-file"));
     RETURN_IF_ERROR(Spawn("coordinator", std::move(arguments)));

@@ -41,6 +41,7 @@ ClusterEngine::ClusterEngine(EngineOptions options, CertificateAuthority authori
       name_(NameOf(options_)),
       authority_(std::move(authority)),
       store_(std::move(store)),
+      weights_(options_.model),
       metrics_(name_, program().context_length(), kVersion),
       scheduler_({options_.max_queued}, clock_, metrics_) {}
 
@@ -60,9 +61,7 @@ Status ClusterEngine::Begin() {
   cluster.authority = &authority_;
   cluster.store = store_.get();
   cluster.members = &members_;
-  cluster.weights = [model = options_.model](std::string_view sha256) {
-    return model->WeightBytes(sha256);
-  };
+  cluster.weights = [this](std::string_view sha256) { return weights_.Find(sha256); };
   ASSIGN_OR_RETURN(server_, ClusterServer::Start(std::move(cluster)));
   grpc_address_ = server_->address().ToString();
   SetState(EngineState::kWaiting, Unavailable("no worker is here yet"));

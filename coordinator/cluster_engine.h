@@ -20,6 +20,7 @@
 #include "coordinator/serve/scheduler.h"
 #include "coordinator/served_pipeline.h"
 #include "coordinator/state/store.h"
+#include "coordinator/weight_rows.h"
 
 namespace bramble::coordinator {
 
@@ -68,7 +69,9 @@ class ClusterEngine : public Engine {
   bool EnoughWorkers(const std::vector<Member>& members);
   void TryToServe();
   void Load(const Plan& plan, const std::vector<Member>& members);
-  std::vector<Stage> StagesOf(const Plan& plan, const std::vector<Member>& members) const;
+  Result<Plan> MakePlan(const std::vector<Member>& members) const;
+  Result<std::vector<Stage>> StagesOf(const Plan& plan, const std::vector<Member>& members);
+  void Report(const LoadProgress& progress);
   void BeginServing(const Plan& plan);
   void EndServing(const Status& why);
   std::optional<std::string> FindLoss(const Mail& mail);
@@ -83,6 +86,7 @@ class ClusterEngine : public Engine {
   const std::string name_;
   CertificateAuthority authority_;
   const std::unique_ptr<Store> store_;
+  WeightRows weights_;
   std::string grpc_address_;
 
   Metrics metrics_;

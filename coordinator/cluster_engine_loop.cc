@@ -5,9 +5,11 @@
 #include "common/log.h"
 #include "coordinator/cluster_engine.h"
 #include "coordinator/devices.h"
+#include "coordinator/plan/slices.h"
 #include "coordinator/plan/summary.h"
 #include "model/model.h"
 #include "proto/program/shard.h"
+#include "proto/program/slice.h"
 
 namespace bramble::coordinator {
 namespace {
@@ -126,8 +128,7 @@ bool ClusterEngine::EnoughWorkers(const std::vector<Member>& members) {
 void ClusterEngine::TryToServe() {
   const std::vector<Member> members = members_.Snapshot();
   if (!EnoughWorkers(members)) return;
-  const std::vector<Device> devices = UsableDevices(members, program());
-  Result<Plan> plan = PlanProgram(program(), devices, options_.limits, options_.objective);
+  Result<Plan> plan = MakePlan(members);
   const std::vector<std::string> unusable = UnusableMembers(members, program());
   if (!plan.ok()) {
     std::string text = plan.status().message();
@@ -143,13 +144,38 @@ void ClusterEngine::TryToServe() {
   Load(*plan, members);
 }
 
-std::vector<Stage> ClusterEngine::StagesOf(const Plan& plan,
-                                           const std::vector<Member>& members) const {
+Result<Plan> ClusterEngine::MakePlan(const std::vector<Member>& members) const {
+  return PlanProgram(program(), UsableDevices(members, program()), options_.limits,
+                     options_.objective, options_.sharding);
+}
+
+Result<std::vector<Stage>> ClusterEngine::StagesOf(const Plan& plan,
+                                                   const std::vector<Member>& members) {
   std::vector<Stage> stages;
   stages.reserve(plan.stages.size());
-  for (const PlannedStage& planned : plan.stages) {
-    stages.push_back({planned.node_id, FindMember(members, planned.node_id)->facts.address(),
-                      program::ExtractShard(program(), planned.first_block, planned.block_count)});
+  for (auto group = plan.stages.begin(); group != plan.stages.end(); group += group->members) {
+    const v1::Program shard =
+        program::ExtractShard(program(), group->first_block, group->block_count);
+    const program::SliceOptions options =
+        SliceOptionsOf({group, group + group->members}, options_.limits);
+    for (std::uint32_t member = 0; member < group->members; ++member) {
+      const std::string& node_id = (group + member)->node_id;
+      Stage& stage = stages.emplace_back();
+      stage.node_id = node_id;
+      stage.address = FindMember(members, node_id)->facts.address();
+      stage.members = group->members;
+      stage.member = member;
+      if (group->members == 1) {
+        stage.shard = shard;
+        continue;
+      }
+      ASSIGN_OR_RETURN(stage.shard,
+                       program::MakeSlice(shard, options, member,
+                                          [this](const v1::Weight& weight, std::uint64_t first,
+                                                 std::uint64_t count) {
+                                            return weights_.HashOf(weight, first, count);
+                                          }));
+    }
   }
   return stages;
 }
@@ -187,14 +213,12 @@ void ClusterEngine::Load(const Plan& plan, const std::vector<Member>& members) {
         }
         changed_.NotifyAll();
       });
+  Result<std::vector<Stage>> stages = StagesOf(plan, members);
   Result<std::unique_ptr<Pipeline>> pipeline =
-      Pipeline::Load(StagesOf(plan, members), {*epoch, plan.limits}, server_->credentials(),
-                     served.get(), [this](const LoadProgress& progress) {
-                       const MutexLock lock(mu_);
-                       for (LoadProgress& known : progress_) {
-                         if (known.node_id == progress.node_id) known = progress;
-                       }
-                     });
+      stages.ok()
+          ? Pipeline::Load(*std::move(stages), {*epoch, plan.limits}, server_->credentials(),
+                           served.get(), [this](const LoadProgress& progress) { Report(progress); })
+          : stages.status();
   SetLoading(false);
   if (!pipeline.ok()) {
     ForgetLosses();
@@ -209,10 +233,17 @@ void ClusterEngine::Load(const Plan& plan, const std::vector<Member>& members) {
   BeginServing(plan);
 }
 
+void ClusterEngine::Report(const LoadProgress& progress) {
+  const MutexLock lock(mu_);
+  for (LoadProgress& known : progress_) {
+    if (known.node_id == progress.node_id) known = progress;
+  }
+}
+
 void ClusterEngine::BeginServing(const Plan& plan) {
   ServePlan serve = DescribeProgram(program());
   serve.epoch = serving_->epoch();
-  serve.stages = static_cast<std::uint32_t>(plan.stages.size());
+  serve.stages = StageCount(plan);
   serve.limits = plan.limits;
   serve.context_length = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(program().context_length(),
@@ -259,8 +290,7 @@ void ClusterEngine::ReplanIfItHelps(const std::vector<Member>& members) {
   const ServeSnapshot now = scheduler_.snapshot();
   if (now.running + now.queued > 0) return WakeAt(steady_clock::now() + kArrivals);
   better_plan_wanted_ = false;
-  const Result<Plan> better = PlanProgram(program(), UsableDevices(members, program()),
-                                          options_.limits, options_.objective);
+  const Result<Plan> better = MakePlan(members);
   if (!better.ok()) return;
   {
     const MutexLock lock(mu_);

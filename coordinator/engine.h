@@ -29,6 +29,7 @@ struct EngineOptions {
   std::string model_name;          // as clients and metrics call it; empty: the program's name
   std::uint32_t wait_workers = 1;  // no plan is made before this many workers are here
   Objective objective = Objective::kThroughput;
+  Sharding sharding = Sharding::kAuto;
   PlanLimits limits;
   std::uint32_t max_queued = 256;  // requests that wait; more are refused
 };

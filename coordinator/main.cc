@@ -65,7 +65,8 @@ Result<Configuration> Configure(const Settings& settings) {
   engine.model_name = settings.TextOr("served-name", FileName(settings.Text("model")));
   engine.wait_workers = static_cast<std::uint32_t>(settings.Integer("wait-workers"));
   engine.max_queued = static_cast<std::uint32_t>(settings.Integer("max-queued"));
-  ASSIGN_OR_RETURN(engine.objective, ParseObjective(settings.Text("objective")));
+  ASSIGN_OR_RETURN(engine.objective, ParseObjective(settings.Text("optimize")));
+  ASSIGN_OR_RETURN(engine.sharding, ParseSharding(settings.Text("sharding")));
   engine.limits.context = static_cast<std::uint32_t>(settings.Integer("context"));
   engine.limits.max_sequences = static_cast<std::uint32_t>(settings.Integer("max-sequences"));
   return configuration;

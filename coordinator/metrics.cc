@@ -351,7 +351,7 @@ void Metrics::Asked(std::uint32_t n) { families_->request_choices.Observe(n); }
 void Metrics::Planned(std::uint64_t epoch, const Plan* plan) {
   Families& f = *families_;
   f.epoch.Set(plan == nullptr ? 0 : static_cast<double>(epoch));
-  f.stages_planned.Set(plan == nullptr ? 0 : static_cast<double>(plan->stages.size()));
+  f.stages_planned.Set(plan == nullptr ? 0 : StageCount(*plan));
   f.expected.Set(plan == nullptr ? 0 : plan->slowest_stage_seconds);
   const MutexLock lock(f.mu);
   for (Gauge* gauge : f.stage_gauges) f.stage_bytes.Remove(gauge);
@@ -359,7 +359,7 @@ void Metrics::Planned(std::uint64_t epoch, const Plan* plan) {
   f.stages.clear();
   if (plan == nullptr) return;
   for (const PlannedStage& stage : plan->stages) {
-    f.stages.push_back(stage.node_id);
+    if (stage.member == 0) f.stages.push_back(stage.node_id);
     // From here on, so that rate() sees its first step.
     f.step_seconds.Add({{"node", stage.node_id}}, StepSecondsBuckets());
     f.step_wait.Add({{"node", stage.node_id}}, StepSecondsBuckets());

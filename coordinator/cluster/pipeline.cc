@@ -31,10 +31,20 @@ std::size_t LargestResponse(const Stage& stage, const v1::Limits& limits) {
   return kSmallMessage + std::size_t{limits.max_outputs()} * output + values;
 }
 
+v1::Peer PeerOf(const Stage& stage) {
+  v1::Peer peer;
+  peer.set_node_id(stage.node_id);
+  peer.set_address(stage.address);
+  return peer;
+}
+
 class Streams : public Pipeline {
  public:
   Streams(std::vector<Stage> stages, const PipelineOptions& options, PipelineEvents* events)
-      : stages_(std::move(stages)), options_(options), events_(events) {}
+      : stages_(std::move(stages)),
+        last_(stages_.size() - stages_.back().members),
+        options_(options),
+        events_(events) {}
   ~Streams() override { Shut(); }
   Streams(const Streams&) = delete;
   Streams& operator=(const Streams&) = delete;
@@ -69,6 +79,7 @@ class Streams : public Pipeline {
   void Shut();
 
   const std::vector<Stage> stages_;
+  const std::size_t last_;  // whose answers count: the first worker of the last stage
   const PipelineOptions options_;
   PipelineEvents* const events_;
   std::vector<LoadedStage> loaded_;
@@ -86,13 +97,21 @@ v1::LoadRequest Streams::RequestFor(std::size_t index) const {
   request.set_epoch(options_.epoch);
   *request.mutable_program() = stages_[index].shard;
   *request.mutable_limits() = options_.limits;
-  request.set_first(index == 0);
-  request.set_last(index + 1 == stages_.size());
-  if (index > 0) request.set_previous(stages_[index - 1].node_id);
-  if (!request.last()) {
-    request.mutable_next()->set_node_id(stages_[index + 1].node_id);
-    request.mutable_next()->set_address(stages_[index + 1].address);
+  const Stage& stage = stages_[index];
+  const std::size_t first = index - stage.member;  // of its group
+  const std::size_t next = first + stage.members;
+  if (stage.members > 1) {
+    for (std::size_t i = first; i < next; ++i) *request.add_members() = PeerOf(stages_[i]);
+    request.set_member(stage.member);
+    if (stage.member > 0) return request;
   }
+  request.set_first(first == 0);
+  request.set_last(next == stages_.size());
+  if (first > 0) {
+    const Stage& before = stages_[first - 1];
+    request.set_previous(stages_[first - 1 - before.member].node_id);
+  }
+  if (!request.last()) *request.mutable_next() = PeerOf(stages_[next]);
   return request;
 }
 
@@ -192,7 +211,7 @@ void Streams::Respond(std::size_t index, v1::RunResponse response) {
     const MutexLock lock(mu_);
     if (closing_) return;
   }
-  const bool last = index + 1 == stages_.size();
+  const bool last = index == last_;
   if (response.has_result() && last && response.result().epoch() == options_.epoch) {
     events_->OnResult(std::move(*response.mutable_result()));
   } else if (response.has_failure() && last && response.failure().epoch() == options_.epoch) {

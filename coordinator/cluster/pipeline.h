@@ -16,11 +16,15 @@ class ChannelCredentials;
 
 namespace bramble::coordinator {
 
-// One stage of a pipeline: a worker, and the part of the program that it runs.
+// One worker of a pipeline, and the part of the program that it runs.
 struct Stage {
   std::string node_id;
   std::string address;  // host:port of its WorkerService
   v1::Program shard;
+  // Workers that run one stage together, each a slice, stand one behind the other: the steps go to
+  // the first of them.
+  std::uint32_t members = 1;
+  std::uint32_t member = 0;
 };
 
 struct PipelineOptions {
@@ -70,7 +74,7 @@ class Pipeline {
 
   // Closes.
   virtual ~Pipeline() = default;
-  // In the order of stages.
+  // In the order of `stages`.
   virtual const std::vector<LoadedStage>& loaded() const = 0;
   // Queues the step for the first stage. Never blocks. Steps must be numbered 1, 2, 3, ...
   // The epoch is filled in here. What is queued is bounded by the caller: by the steps that it has

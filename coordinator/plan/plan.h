@@ -8,6 +8,7 @@
 #include "bramble/v1/program.pb.h"
 #include "bramble/v1/run.pb.h"
 #include "common/status.h"
+#include "proto/program/slice.h"
 
 namespace bramble::coordinator {
 
@@ -55,6 +56,13 @@ enum class Objective {
   kLatency,     // one row passes all stages as fast as can be
 };
 
+// How a model is cut.
+enum class Sharding {
+  kAuto,      // as the objective is served best
+  kPipeline,  // each worker holds whole blocks
+  kSlices,    // the workers share every block
+};
+
 struct PlanLimits {
   std::uint32_t page_positions = 32;
   std::uint32_t max_rows = 256;
@@ -67,6 +75,8 @@ struct PlanLimits {
   std::uint32_t wanted_sequences = 4;
   // A worker's own need beside weights, caches and buffers: code, gRPC, TLS.
   std::uint64_t fixed_bytes = std::uint64_t{24} << 20;
+  // A matrix with fewer numbers is not shared by slices.
+  std::uint64_t smallest_product = program::SliceOptions().smallest_product;
   // What the links are taken to carry.
   double link_bytes_per_second = 117e6;
 };
@@ -81,8 +91,13 @@ struct PlanRequest {
   Objective objective = Objective::kThroughput;
 };
 
+// What one worker does: the blocks of a stage, or its share of them.
 struct PlannedStage {
   std::string node_id;
+  // The workers that share these blocks by slices stand one behind the other in the plan.
+  std::uint32_t members = 1;
+  std::uint32_t member = 0;
+  std::uint32_t share = 1;  // how much this one takes, beside the others
   std::uint32_t first_block = 0;
   std::uint32_t block_count = 0;
   std::string first_name;  // of its first and last block
@@ -104,7 +119,7 @@ struct PlannedStage {
 struct Plan {
   std::string model;
   Objective objective = Objective::kThroughput;
-  std::vector<PlannedStage> stages;  // in the order of blocks
+  std::vector<PlannedStage> stages;  // in the order of blocks; of a group, of members
   v1::Limits limits;                 // of every stage
   double slowest_stage_seconds = 0;  // a full pipeline gives a row in this time
   double row_seconds = 0;            // one row through all stages and hops
@@ -126,7 +141,11 @@ std::string PlanTable(const Plan& plan);
 // MiB".
 std::string StageReason(const PlannedStage& stage);
 
+// Stages that a row passes: workers that share blocks count once.
+std::uint32_t StageCount(const Plan& plan);
+
 const char* ObjectiveName(Objective objective);             // "throughput", "latency"
 Result<Objective> ParseObjective(const std::string& name);  // InvalidArgument names the two
+Result<Sharding> ParseSharding(const std::string& name);    // "auto", "pipeline", "slices"
 
 }  // namespace bramble::coordinator

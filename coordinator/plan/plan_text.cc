@@ -10,6 +10,9 @@ namespace {
 
 nlohmann::ordered_json StageJson(const PlannedStage& stage) {
   return {{"node", stage.node_id},
+          {"members", stage.members},
+          {"member", stage.member},
+          {"share", stage.share},
           {"first_block", stage.first_block},
           {"blocks", stage.block_count},
           {"first_name", stage.first_name},
@@ -26,6 +29,16 @@ nlohmann::ordered_json StageJson(const PlannedStage& stage) {
           {"reason", StageReason(stage)}};
 }
 
+// "41 %": what a worker takes of the blocks that it shares.
+std::string ShareText(const Plan& plan, std::size_t index) {
+  const std::size_t first = index - plan.stages[index].member;
+  double total = 0;
+  for (std::size_t i = first; i < first + plan.stages[index].members; ++i) {
+    total += plan.stages[i].share;
+  }
+  return NumberText(100 * plan.stages[index].share / total) + " %";
+}
+
 std::vector<std::vector<std::string>> TableRows(const Plan& plan) {
   std::vector<std::vector<std::string>> rows{
       {"STAGE", "WORKER", "BLOCKS", "WEIGHTS", "CACHES", "BUFFERS", "NEEDED", "LIMIT", "ROW"}};
@@ -33,6 +46,7 @@ std::vector<std::vector<std::string>> TableRows(const Plan& plan) {
     const PlannedStage& stage = plan.stages[i];
     std::string blocks = stage.first_name;
     if (stage.block_count > 1) blocks += " to " + stage.last_name;
+    if (stage.members > 1) blocks.insert(0, ShareText(plan, i).append(" of "));
     rows.push_back({std::to_string(i + 1), stage.node_id,
                     blocks + " (" + std::to_string(stage.block_count) + ")",
                     BytesText(stage.weight_bytes), BytesText(stage.cache_bytes),
@@ -46,7 +60,8 @@ std::vector<std::vector<std::string>> TableRows(const Plan& plan) {
 
 std::string StageReason(const PlannedStage& stage) {
   std::ostringstream text;
-  text << stage.node_id << " holds " << stage.first_name;
+  text << stage.node_id << " holds " << (stage.members > 1 ? "its share of " : "")
+       << stage.first_name;
   if (stage.block_count > 1) text << " to " << stage.last_name;
   text << ": " << BytesText(stage.weight_bytes) << " weights + " << BytesText(stage.cache_bytes)
        << " caches + " << BytesText(stage.buffer_bytes) << " buffers + "
@@ -63,6 +78,19 @@ Result<Objective> ParseObjective(const std::string& name) {
   if (name == "throughput") return Objective::kThroughput;
   if (name == "latency") return Objective::kLatency;
   return Invalid("'", name, "' is no objective: it is 'throughput' or 'latency'");
+}
+
+Result<Sharding> ParseSharding(const std::string& name) {
+  if (name == "auto") return Sharding::kAuto;
+  if (name == "pipeline") return Sharding::kPipeline;
+  if (name == "slices") return Sharding::kSlices;
+  return Invalid("'", name, "' is no way to share: it is 'auto', 'pipeline' or 'slices'");
+}
+
+std::uint32_t StageCount(const Plan& plan) {
+  return static_cast<std::uint32_t>(
+      std::count_if(plan.stages.begin(), plan.stages.end(),
+                    [](const PlannedStage& stage) { return stage.member == 0; }));
 }
 
 std::string PlanJson(const Plan& plan) {

@@ -1,7 +1,11 @@
 #include "coordinator/plan/summary.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
+#include "coordinator/plan/slices.h"
+#include "coordinator/plan/words.h"
 #include "proto/program/cost.h"
 #include "proto/program/held.h"
 #include "proto/program/limits.h"
@@ -45,6 +49,22 @@ PlanLimits LimitsFor(const v1::Program& program, PlanLimits limits) {
   return limits;
 }
 
+// Consecutive blocks on each worker.
+Result<Plan> PlanPipeline(const v1::Program& program, const std::vector<Device>& devices,
+                          const PlanLimits& limits, Objective objective) {
+  PlanRequest request{Summarize(program, limits), devices, limits, objective};
+  for (;;) {
+    ASSIGN_OR_RETURN(Plan plan, MakePlan(request));
+    std::uint64_t over = 0;
+    for (PlannedStage& stage : plan.stages) {
+      over = std::max(over, CountExactly(program, plan.limits, stage));
+    }
+    if (over == 0) return plan;
+    // Rare, and each round leaves the workers less to give: it ends with a plan or a refusal.
+    for (BlockSummary& block : request.model.blocks) block.buffer_bytes += over;
+  }
+}
+
 }  // namespace
 
 ModelSummary Summarize(const v1::Program& program, const PlanLimits& limits) {
@@ -75,20 +95,23 @@ ModelSummary Summarize(const v1::Program& program, const PlanLimits& limits) {
   return model;
 }
 
-Result<Plan> PlanProgram(const v1::Program& program, std::vector<Device> devices,
-                         const PlanLimits& wanted, Objective objective) {
+Result<Plan> PlanProgram(const v1::Program& program, const std::vector<Device>& devices,
+                         const PlanLimits& wanted, Objective objective, Sharding sharding) {
   const PlanLimits limits = LimitsFor(program, wanted);
-  PlanRequest request{Summarize(program, limits), std::move(devices), limits, objective};
-  for (;;) {
-    ASSIGN_OR_RETURN(Plan plan, MakePlan(request));
-    std::uint64_t over = 0;
-    for (PlannedStage& stage : plan.stages) {
-      over = std::max(over, CountExactly(program, plan.limits, stage));
-    }
-    if (over == 0) return plan;
-    // Rare, and each round leaves the workers less to give: it ends with a plan or a refusal.
-    for (BlockSummary& block : request.model.blocks) block.buffer_bytes += over;
+  // One worker alone has nobody to share with.
+  if (sharding == Sharding::kSlices && devices.size() > 1) {
+    return PlanSlices(program, devices, limits, devices.size());
   }
+  Result<Plan> pipeline = PlanPipeline(program, devices, limits, objective);
+  if (sharding == Sharding::kPipeline || objective == Objective::kThroughput) return pipeline;
+  Result<Plan> slices = PlanSlices(program, devices, limits);
+  if (!slices.ok()) return pipeline;
+  if (!pipeline.ok()) return slices;
+  Plan& best = slices->row_seconds < pipeline->row_seconds ? *slices : *pipeline;
+  const Plan& other = &best == &*slices ? *pipeline : *slices;
+  best.reasons.push_back(std::string(&best == &*slices ? "a pipeline" : "slices") + " would take " +
+                         SecondsText(other.row_seconds) + " a row");
+  return std::move(best);
 }
 
 }  // namespace bramble::coordinator

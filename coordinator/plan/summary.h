@@ -11,10 +11,11 @@ namespace bramble::coordinator {
 // A program as the planner sees it. Requires a checked program and limits of which none is 0.
 ModelSummary Summarize(const v1::Program& program, const PlanLimits& limits);
 
-// MakePlan for a program: the figures of each stage are those that its worker will count itself
-// (program::Memory of its shard), and no stage exceeds its worker's limit. Requires a checked
-// program.
-Result<Plan> PlanProgram(const v1::Program& program, std::vector<Device> devices,
-                         const PlanLimits& limits, Objective objective);
+// The best plan for a program: the figures of each stage are those that its worker will count
+// itself (program::Memory of its part), and no stage exceeds its worker's limit. kAuto: with
+// kLatency slices among those whom it makes faster, else a pipeline; kSlices: among all. Requires a
+// checked program.
+Result<Plan> PlanProgram(const v1::Program& program, const std::vector<Device>& devices,
+                         const PlanLimits& limits, Objective objective, Sharding sharding);
 
 }  // namespace bramble::coordinator

@@ -56,7 +56,7 @@ class EngineTest : public ::testing::Test {
     for (const auto& [name, worker] : workers_) worker->Stop();
   }
 
-  void Start(std::uint32_t wait_workers) {
+  void Start(std::uint32_t wait_workers, Sharding sharding = Sharding::kAuto) {
     Result<std::unique_ptr<model::Model>> model = model::Model::Open(kModel, {});
     ASSERT_TRUE(model.ok()) << model.status().message();
     EngineOptions options;
@@ -64,6 +64,8 @@ class EngineTest : public ::testing::Test {
     options.model = *std::move(model);
     options.model_name = "tiny";
     options.wait_workers = wait_workers;
+    options.sharding = sharding;
+    if (sharding == Sharding::kSlices) options.limits.smallest_product = 1;
     Result<std::unique_ptr<Engine>> engine = Engine::Start(std::move(options));
     ASSERT_TRUE(engine.ok()) << engine.status().message();
     engine_ = *std::move(engine);
@@ -142,6 +144,62 @@ TEST_F(EngineTest, GivesTheSameBitsOnOneWorkerAndOnThree) {
   EXPECT_EQ(answers[0]->ids(), answers[1]->ids());
   for (std::size_t i = 0; i < answers[0]->tokens.size(); ++i) {
     EXPECT_EQ(answers[0]->tokens[i].logits, answers[1]->tokens[i].logits) << "token " << i;
+  }
+}
+
+TEST_F(EngineTest, GivesTheSameBitsInSlices) {
+  GenerateRequest request = Greedy({5, 9, 2, 14}, 24);
+  request.logits_of_tokens = true;
+  Start(1);
+  StartWorker("alone");
+  ASSERT_TRUE(WaitReady().ok());
+  const auto alone = Generate(request);
+  engine_->Shutdown();
+  Start(3, Sharding::kSlices);
+  for (const char* name : {"a", "b", "c"}) StartWorker(name);
+  const Status ready = WaitReady();
+  ASSERT_TRUE(ready.ok()) << ready.message();
+  const ClusterSnapshot now = engine_->snapshot();
+  ASSERT_EQ(now.plan->stages.size(), 3U);
+  ASSERT_EQ(now.loaded.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(now.plan->stages[i].members, 3U);
+    EXPECT_EQ(now.loaded[i].memory.weight_bytes(), now.plan->stages[i].weight_bytes);
+    EXPECT_EQ(now.loaded[i].memory.cache_bytes(), now.plan->stages[i].cache_bytes);
+    EXPECT_EQ(now.loaded[i].memory.buffer_bytes(), now.plan->stages[i].buffer_bytes);
+  }
+  const auto shared = Generate(request);
+  EXPECT_EQ(shared->end().reason, FinishReason::kLength) << shared->end().status.message();
+  ASSERT_EQ(shared->ids(), alone->ids());
+  for (std::size_t i = 0; i < alone->tokens.size(); ++i) {
+    EXPECT_EQ(shared->tokens[i].logits, alone->tokens[i].logits) << "token " << i;
+  }
+}
+
+// Whichever member dies, the leading one or another: nobody waits for it.
+TEST_F(EngineTest, EndsRequestsOfAKilledMember) {
+  for (const std::size_t place : {0U, 1U}) {
+    Start(2, Sharding::kSlices);
+    for (const char* name : {"a", "b"}) StartWorker(name);
+    const Status ready = WaitReady();
+    ASSERT_TRUE(ready.ok()) << ready.message();
+    const std::string victim = engine_->snapshot().plan->stages[place].node_id;
+    const std::uint32_t context = engine_->snapshot().context_length;
+    const auto cut =
+        Submit(Greedy({1, 2, 3}, context - 3), [&] { workers_[victim]->Signal(SIGSTOP); });
+    cut->first.get_future().wait();
+    workers_[victim]->Signal(SIGKILL);
+    const auto killed = steady_clock::now();
+    cut->done.get_future().wait();
+    EXPECT_LT(steady_clock::now() - killed, seconds(2));
+    EXPECT_EQ(cut->end().status.code(), Code::kUnavailable);
+    EXPECT_THAT(cut->end().status.message(), HasSubstr("worker '" + victim + "' was lost"));
+    engine_->Shutdown();
+    for (const auto& [name, worker] : workers_) worker->Stop();
+    workers_.clear();
+    engine_.reset();
+    folder_.reset();
+    SetUp();
   }
 }
 

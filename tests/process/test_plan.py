@@ -4,7 +4,7 @@ import json
 
 import pytest
 from cluster import KEY, Cluster
-from evaluation import GOLDEN, bramble
+from evaluation import GOLDEN, bramble, real_model
 
 SERVED = GOLDEN / "models" / "llama_gqa_tied"
 OTHER = GOLDEN / "models" / "gpt2"
@@ -48,6 +48,19 @@ def test_a_plan_for_imagined_workers_needs_no_cluster():
     assert done.returncode == 0, done.stderr
     assert len(three["stages"]) > 1
     assert "- a token" not in plan(SERVED, "--memory", "1G")[0].stdout
+
+
+def test_slices_are_planned_where_they_are_asked_for():
+    model = real_model("smollm2")
+    done, shared = plan(model, "--workers", "3", "--memory", "1G", "--sharding", "slices", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [(stage["member"], stage["members"]) for stage in shared["stages"]] == [(0, 3), (1, 3), (2, 3)]
+    assert {stage["blocks"] for stage in shared["stages"]} == {shared["stages"][0]["blocks"]}
+    table, _ = plan(model, "--workers", "3", "--memory", "1G", "--sharding", "slices")
+    assert "shared" in table.stdout
+    assert "3 workers share every block" in table.stdout
+    done, _ = plan(SERVED, "--workers", "2", "--memory", "1G", "--sharding", "slices")
+    assert done.returncode == 1 and "nothing that is worth sharing" in done.stderr
 
 
 def test_a_model_that_does_not_fit_is_refused_with_the_sum():

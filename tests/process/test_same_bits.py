@@ -64,6 +64,21 @@ def test_a_real_model_gives_the_same_bits_on_any_workers():
         assert results(report) == reference, f"{workers} workers, {threads} threads, {isa}"
 
 
+@pytest.mark.parametrize("workers", [2, 3, 5])
+def test_a_real_model_gives_the_same_bits_in_slices(workers):
+    model = real_model("smollm2")
+    ids = [504, 3575, 282, 4649, 314]
+    arguments = ("--greedy", 8, "--positions", "all", "--threads", 1)
+    alone = evaluate(model, ids, *arguments)
+    shared = evaluate(model, ids, *arguments, "--workers", workers, "--sharding", "slices")
+    stages = shared["plan"]["stages"]
+    assert [stage["member"] for stage in stages] == list(range(workers))
+    # Nobody holds much more than its share; the first also has the table of tokens.
+    for stage in stages[1:]:
+        assert stage["weight_bytes"] < alone["plan"]["stages"][0]["weight_bytes"] * 0.75
+    assert results(shared) == results(alone)
+
+
 def test_a_prompt_at_once_and_token_by_token_give_the_same_bits():
     model = GOLDEN / "models" / "llama_gqa_tied"
     decoded = evaluate(model, PROMPT, "--greedy", 6)["greedy"]["ids"]

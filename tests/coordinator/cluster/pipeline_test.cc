@@ -156,7 +156,7 @@ TEST_F(PipelineTest, AProgramThatLiesIsRefusedByItsPathAndTheWorkerServesOn) {
   const WorkerProcess worker = StartWorker("pi");
   const v1::Program good = OfferProgram();
   v1::Program bad = good;
-  bad.mutable_weights(0)->set_shape(0, 1'000'000'000);
+  bad.mutable_weights(0)->set_shape(0, 1);
   Answers answers;
   const auto epoch = store_->NextEpoch();
   const auto refused = Pipeline::Load(

@@ -34,8 +34,8 @@ PlanLimits Tight() {
 
 TEST(PlanSummary, CountsTheTiedTableOnceInAWorkerThatHoldsBothEnds) {
   const v1::Program program = Program();
-  const Result<Plan> plan =
-      PlanProgram(program, {Worker("a", 1000, 100)}, Tight(), Objective::kThroughput);
+  const Result<Plan> plan = PlanProgram(program, {Worker("a", 1000, 100)}, Tight(),
+                                        Objective::kThroughput, Sharding::kPipeline);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   const program::MemoryNeed need = program::Memory(program, plan->limits);
   EXPECT_EQ(plan->stages[0].weight_bytes, need.weight_bytes);
@@ -52,14 +52,15 @@ TEST(PlanSummary, GivesTheWorkersOwnCountsAndStaysWithinTheirLimits) {
   std::size_t refused = 0;
   for (std::uint64_t percent = 110; percent > 0; percent -= 2) {
     if (whole == 0) {
-      const Result<Plan> alone =
-          PlanProgram(program, {Worker("a", 1000, 100)}, limits, Objective::kThroughput);
+      const Result<Plan> alone = PlanProgram(program, {Worker("a", 1000, 100)}, limits,
+                                             Objective::kThroughput, Sharding::kPipeline);
       ASSERT_TRUE(alone.ok());
       whole = alone->stages[0].needed_bytes();
     }
     std::vector<Device> devices{Worker("a", 0, 100), Worker("b", 0, 200), Worker("c", 0, 100)};
     for (Device& device : devices) device.memory_limit_bytes = whole * percent / 100;
-    const Result<Plan> plan = PlanProgram(program, devices, limits, Objective::kLatency);
+    const Result<Plan> plan =
+        PlanProgram(program, devices, limits, Objective::kLatency, Sharding::kPipeline);
     if (!plan.ok()) {
       ++refused;
       EXPECT_EQ(plan.status().code(), Code::kResourceExhausted);
@@ -79,18 +80,20 @@ TEST(PlanSummary, GivesTheWorkersOwnCountsAndStaysWithinTheirLimits) {
 
 TEST(PlanSummary, FitsOnSeveralWorkersWhatOneCannotHold) {
   const v1::Program program = Program();
-  const Result<Plan> alone =
-      PlanProgram(program, {Worker("a", 1000, 100)}, Tight(), Objective::kThroughput);
+  const Result<Plan> alone = PlanProgram(program, {Worker("a", 1000, 100)}, Tight(),
+                                         Objective::kThroughput, Sharding::kPipeline);
   ASSERT_TRUE(alone.ok());
   Device small = Worker("a", 0, 100);
   small.memory_limit_bytes = alone->stages[0].needed_bytes() * 3 / 4;
-  const Result<Plan> refused = PlanProgram(program, {small}, Tight(), Objective::kThroughput);
+  const Result<Plan> refused =
+      PlanProgram(program, {small}, Tight(), Objective::kThroughput, Sharding::kPipeline);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.status().message(), ::testing::HasSubstr("worker 'a': limit"));
   std::vector<Device> three(3, small);
   three[1].node_id = "b";
   three[2].node_id = "c";
-  const Result<Plan> plan = PlanProgram(program, three, Tight(), Objective::kThroughput);
+  const Result<Plan> plan =
+      PlanProgram(program, three, Tight(), Objective::kThroughput, Sharding::kPipeline);
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   EXPECT_GT(plan->stages.size(), 1U);
 }
