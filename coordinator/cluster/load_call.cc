@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/retire.h"
 
 namespace bramble::coordinator {
 
@@ -31,7 +32,6 @@ void LoadCall::OnReadDone(bool ok) {
 }
 
 void LoadCall::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<LoadCall> self = std::move(self_);
   Status end = FromGrpc(status);
   if (end.ok() && !ready_) end = Internal("Load ended before the worker was ready");
   if (end.ok()) {
@@ -39,6 +39,7 @@ void LoadCall::OnDone(const grpc::Status& status) {
   } else {
     events_.on_end(end.WithContext("worker " + loaded_.node_id));
   }
+  Retire(std::move(self_));
 }
 
 }  // namespace bramble::coordinator

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/retire.h"
 
 namespace bramble::coordinator {
 
@@ -61,8 +62,8 @@ void RunCall::OnReadDone(bool ok) {
 }
 
 void RunCall::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<RunCall> self = std::move(self_);
   events_.on_end(FromGrpc(status));
+  Retire(std::move(self_));
 }
 
 }  // namespace bramble::coordinator

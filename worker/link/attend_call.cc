@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/retire.h"
 
 namespace bramble::worker {
 
@@ -89,11 +90,13 @@ void AttendCall::OnWriteDone(bool) {
 }
 
 void AttendCall::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<AttendCall> self = std::move(self_);
-  const MutexLock lock(mu_);
-  ended_ = true;
-  end_ = FromGrpc(status);
-  changed_.NotifyAll();
+  {
+    const MutexLock lock(mu_);
+    ended_ = true;
+    end_ = FromGrpc(status);
+    changed_.NotifyAll();
+  }
+  Retire(std::move(self_));
 }
 
 }  // namespace bramble::worker

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/retire.h"
 #include "worker/link/epoch_header.h"
 
 namespace bramble::worker {
@@ -77,9 +78,9 @@ void ForwardSender::OnWriteDone(bool ok) {
 }
 
 void ForwardSender::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<ForwardSender> self = std::move(self_);
   const Status why = status.ok() ? Unavailable("it ended the stream") : FromGrpc(status);
   stage_->End(why.WithContext("the stream to " + stage_->options().next.node_id()));
+  Retire(std::move(self_));
 }
 
 void ForwardSender::Close(const Status&) {

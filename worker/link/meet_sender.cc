@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/grpc_status.h"
+#include "common/retire.h"
 #include "worker/link/epoch_header.h"
 
 namespace bramble::worker {
@@ -66,9 +67,9 @@ void MeetSender::OnWriteDone(bool ok) {
 }
 
 void MeetSender::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<MeetSender> self = std::move(self_);
   const Status why = status.ok() ? Unavailable("it ended the stream") : FromGrpc(status);
   stage_->End(why.WithContext("the stream to " + node_id_));
+  Retire(std::move(self_));
 }
 
 void MeetSender::Close(const Status&) {
