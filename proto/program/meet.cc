@@ -8,12 +8,6 @@
 namespace bramble::program {
 namespace {
 
-// That the operation takes its input `i` in the form A8_32.
-bool TakesA8(const v1::Operation& op, int i) {
-  if (op.has_linear()) return op.linear().input_form() == v1::INPUT_FORM_A8_32;
-  return op.has_moe() && i == 0 && op.moe().input_form() == v1::INPUT_FORM_A8_32;
-}
-
 Status CheckReaders(const v1::Block& block, std::uint32_t value) {
   for (int i = 0; i < block.operations_size(); ++i) {
     const v1::Operation& op = block.operations(i);
@@ -33,6 +27,11 @@ Status CheckReaders(const v1::Block& block, std::uint32_t value) {
 }
 
 }  // namespace
+
+bool TakesA8(const v1::Operation& op, int i) {
+  if (op.has_linear()) return op.linear().input_form() == v1::INPUT_FORM_A8_32;
+  return op.has_moe() && i == 0 && op.moe().input_form() == v1::INPUT_FORM_A8_32;
+}
 
 Status CheckMeet(const Site& site) {
   const v1::Meet& meet = site.op.meet();

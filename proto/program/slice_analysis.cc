@@ -2,15 +2,12 @@
 
 #include <numeric>
 
+#include "proto/program/meet.h"
+
 namespace bramble::program {
 namespace {
 
 constexpr std::uint32_t kA8Columns = 32;
-
-bool TakesA8(const v1::Operation& op, int input) {
-  if (op.has_linear()) return op.linear().input_form() == v1::INPUT_FORM_A8_32;
-  return op.has_moe() && input == 0 && op.moe().input_form() == v1::INPUT_FORM_A8_32;
-}
 
 }  // namespace
 
